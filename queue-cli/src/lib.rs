@@ -1,0 +1,1 @@
+//! `qcli`: how people and programs reach the queue.

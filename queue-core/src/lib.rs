@@ -1,0 +1,1 @@
+//! The queue: states, leases, policies, storage.

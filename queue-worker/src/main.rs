@@ -1,0 +1,3 @@
+//! `queue-worker`.
+
+fn main() {}

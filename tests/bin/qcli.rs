@@ -1,0 +1,3 @@
+//! `qcli`, under a name of its own.
+
+fn main() {}

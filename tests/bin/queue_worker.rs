@@ -1,0 +1,3 @@
+//! `queue-worker`, under a name of its own.
+
+fn main() {}
