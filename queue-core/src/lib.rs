@@ -1,1 +1,3 @@
 //! The queue: states, leases, policies, storage.
+
+pub mod clock;
