@@ -1,3 +1,4 @@
 //! The queue: states, leases, policies, storage.
 
 pub mod clock;
+pub mod units;
