@@ -1,4 +1,5 @@
 //! The queue: states, leases, policies, storage.
 
 pub mod clock;
+pub mod retry;
 pub mod units;
