@@ -1,5 +1,6 @@
 //! The queue: states, leases, policies, storage.
 
+pub mod bucket;
 pub mod clock;
 pub mod retry;
 pub mod units;
