@@ -1,0 +1,198 @@
+//! What reaches the two streams.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use super::table::Column;
+use super::*;
+use crate::exit_code::ExitCode;
+
+/// A stream that keeps what it is given and, when told so, has no reader.
+#[derive(Clone, Default)]
+struct Stream {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    has_no_reader: bool,
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.has_no_reader {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.bytes.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream {
+    fn text(&self) -> String {
+        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
+    }
+}
+
+fn now() -> DateTime<Utc> {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+fn terminal() -> View {
+    View {
+        is_terminal: true,
+        width: Some(30),
+        ..View::pipe(now())
+    }
+}
+
+/// Runs `command` and gives both streams.
+fn streams(view: View, command: impl FnOnce(&mut Output)) -> (String, String) {
+    let (data, words) = (Stream::default(), Stream::default());
+    let mut out = Output::new(Box::new(data.clone()), Box::new(words.clone()), view);
+    command(&mut out);
+    out.flush().unwrap();
+    (data.text(), words.text())
+}
+
+fn jobs() -> Table {
+    let mut table = Table::new([Column::right("ID"), Column::flexible("COMMAND")]);
+    table.row([7_i64.into(), "echo a long line that does not fit".into()]);
+    table
+}
+
+#[test]
+fn data_and_words_go_to_different_streams() {
+    let (data, words) = streams(View::pipe(now()), |out| {
+        out.line("41").unwrap();
+        out.note("created store /tmp/queue.db");
+        out.warn("no worker is alive\nstart one with `qcli work`");
+    });
+    assert_eq!(data, "41\n");
+    assert_eq!(
+        words,
+        "note: created store /tmp/queue.db\nwarning: no worker is alive\n  start one with `qcli work`\n"
+    );
+}
+
+#[test]
+fn quiet_drops_notes_and_headings_but_no_warning() {
+    let view = View {
+        quiet: true,
+        ..View::pipe(now())
+    };
+    let (data, words) = streams(view, |out| {
+        out.table(&jobs()).unwrap();
+        out.note("created store");
+        out.warn("no worker is alive");
+    });
+    assert_eq!(data, "7  echo a long line that does not fit\n");
+    assert_eq!(words, "warning: no worker is alive\n");
+}
+
+#[test]
+fn a_table_fits_a_terminal_and_is_whole_in_a_pipe() {
+    let (fitted, _) = streams(terminal(), |out| out.table(&jobs()).unwrap());
+    assert_eq!(fitted, "ID  COMMAND\n 7  echo a long line that doe…\n");
+    let (whole, _) = streams(View::pipe(now()), |out| out.table(&jobs()).unwrap());
+    assert_eq!(
+        whole,
+        "ID  COMMAND\n 7  echo a long line that does not fit\n"
+    );
+}
+
+#[test]
+fn a_closed_pipe_ends_the_command_without_a_word() {
+    let words = Stream::default();
+    let data = Stream {
+        has_no_reader: true,
+        ..Stream::default()
+    };
+    let mut out = Output::new(Box::new(data), Box::new(words.clone()), View::pipe(now()));
+    let error = out.line("1").unwrap_err();
+    out.error(&error);
+    assert!(error.is_closed_pipe());
+    assert_eq!(error.exit_code(), ExitCode::Ok);
+    assert_eq!(words.text(), "");
+}
+
+#[test]
+fn a_closed_pipe_is_noticed_at_the_last_flush_too() {
+    let data = Stream {
+        has_no_reader: true,
+        ..Stream::default()
+    };
+    let buffered = BufWriter::new(data);
+    let mut out = Output::new(
+        Box::new(buffered),
+        Box::new(Stream::default()),
+        View::pipe(now()),
+    );
+    out.line("short").unwrap();
+    assert!(out.flush().unwrap_err().is_closed_pipe());
+}
+
+// L4
+#[test]
+fn a_log_line_is_harmless_on_a_terminal_unless_raw_and_exact_in_a_pipe() {
+    let line = b"\x1b[31mred\x1b[0m\x07";
+    let show = |view, raw| streams(view, |out| out.log_line(line, raw).unwrap()).0;
+    assert_eq!(show(terminal(), false), "red\\x07\n");
+    assert_eq!(show(terminal(), true), "\x1b[31mred\x1b[0m\x07\n");
+    assert_eq!(show(View::pipe(now()), false), "\x1b[31mred\x1b[0m\x07\n");
+}
+
+#[test]
+fn json_objects_carry_the_schema_and_arrays_do_not() {
+    let (data, _) = streams(View::pipe(now()), |out| {
+        out.json(&json!({"id": 7})).unwrap();
+        out.json(&json!([{"id": 7}])).unwrap();
+        out.json_line(&json!({"id": 8})).unwrap();
+    });
+    let lines: Vec<Value> = data
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            json!({"schema": 1, "id": 7}),
+            json!([{"id": 7}]),
+            json!({"schema": 1, "id": 8})
+        ]
+    );
+}
+
+#[test]
+fn json_cannot_steer_the_terminal_and_keeps_its_meaning() {
+    let name = "a\u{1b}[2J\u{9b}\u{202e}";
+    let (data, _) = streams(terminal(), |out| out.json(&json!({"name": name})).unwrap());
+    assert!(
+        data.chars().all(|c| c == '\n' || (' '..='~').contains(&c)),
+        "{data:?}"
+    );
+    assert_eq!(serde_json::from_str::<Value>(&data).unwrap()["name"], name);
+}
+
+#[test]
+fn an_error_is_json_on_standard_error_when_json_is_asked_for() {
+    let view = View {
+        json: true,
+        ..View::pipe(now())
+    };
+    let error = CliError::not_found("no job 99").hint("`qcli list` shows the jobs");
+    let (data, words) = streams(view, |out| out.error(&error));
+    assert_eq!(data, "");
+    let json: Value = serde_json::from_str(&words).unwrap();
+    assert_eq!(json["error"]["kind"], "not_found");
+    assert_eq!(json["error"]["hint"], "`qcli list` shows the jobs");
+}
+
+#[test]
+fn columns_wins_over_the_terminal_and_a_pipe_has_no_width() {
+    assert_eq!(width(false, Some("40")), None);
+    assert_eq!(width(true, Some("40")), Some(40));
+    assert!(width(true, Some("wide")).is_some_and(|cells| cells > 0));
+    assert!(width(true, Some("0")).is_some_and(|cells| cells > 0));
+}
