@@ -4,3 +4,4 @@ pub mod bucket;
 pub mod clock;
 pub mod retry;
 pub mod units;
+pub mod wake;
