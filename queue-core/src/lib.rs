@@ -1,7 +1,38 @@
 //! The queue: states, leases, policies, storage.
+//!
+//! A map, from the outside in:
+//! - [`store`]: [`Store`], one method per verb;
+//! - the nouns: [`job`], [`attempt`], [`lease`], [`checkpoint`], [`queue`], [`limit`], [`worker`];
+//! - the decisions, plain functions without input or output: [`state`], [`retry`], [`bucket`],
+//!   [`why`];
+//! - what they are made of: [`clock`], [`units`], [`raw_text`], [`words`], [`error`];
+//! - [`wake`], how processes tell each other that something was written.
+//!
+//! Core decides, edges act: nothing here prints, spawns or asks what time it is.
 
+pub mod attempt;
 pub mod bucket;
+pub mod checkpoint;
 pub mod clock;
+pub mod error;
+pub mod job;
+pub mod lease;
+pub mod limit;
+pub mod queue;
+pub mod raw_text;
 pub mod retry;
+pub mod state;
+pub mod store;
 pub mod units;
 pub mod wake;
+pub mod why;
+pub mod words;
+pub mod worker;
+
+pub use clock::{Clock, Now, StoppedClock, SystemClock, Timestamp};
+pub use error::{Error, Result, StoreError};
+pub use job::{Command, Enqueued, Job, JobId, NewJob};
+pub use lease::{Epoch, Fence, Holder, Lease};
+pub use state::{Class, State, Verb, WaitReason};
+pub use store::Store;
+pub use worker::WorkerId;

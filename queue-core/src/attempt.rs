@@ -1,0 +1,188 @@
+//! The attempt: one try at a job, and how it ended.
+//!
+//! A claim writes an attempt's row and nothing removes it before the job itself is pruned, except
+//! tries that do not count: of those the newest [`KEPT_UNCOUNTED`] are kept.
+
+use crate::{
+    clock::{BootId, Timestamp},
+    lease::{Epoch, Fence},
+    state::Class,
+    worker::WorkerId,
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How many snoozed or handed-back tries of one job are remembered. A job may snooze for weeks,
+/// and its history must not grow without end.
+pub const KEPT_UNCOUNTED: u32 = 20;
+
+/// What the processes of an attempt used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceUsage {
+    /// Processor time in user mode, in milliseconds.
+    pub user_ms: u64,
+    /// Processor time in the kernel, in milliseconds.
+    pub system_ms: u64,
+    /// The largest resident set of one process, in KiB.
+    pub max_rss_kib: u64,
+}
+
+/// How an attempt ended, as the worker saw it. What becomes of the job is decided by the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// The program's exit code.
+    pub exit_code: Option<i32>,
+    /// The signal that ended the program.
+    pub signal: Option<i32>,
+    /// One line for people, where the class does not say it all.
+    pub message: Option<String>,
+    /// What it used.
+    pub usage: Option<ResourceUsage>,
+}
+
+impl Report {
+    /// A report of `outcome` at `ended_at` with nothing else to say.
+    pub fn new(outcome: Outcome, ended_at: Timestamp) -> Self {
+        Self {
+            outcome,
+            ended_at,
+            exit_code: None,
+            signal: None,
+            message: None,
+            usage: None,
+        }
+    }
+}
+
+/// What an attempt came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It did what was asked.
+    Completed {
+        /// What it says of its success.
+        result: Option<serde_json::Value>,
+    },
+    /// It failed; the class and the attempts left decide whether another one follows.
+    Failed {
+        /// Why.
+        class: Class,
+        /// Set where this failure is final although its class is usually tried again, or the
+        /// other way round.
+        retryable: Option<bool>,
+        /// The wait that the attempt asked for; still bounded by the attempts left.
+        retry_after: Option<Duration>,
+    },
+    /// It asks to run later; the attempt does not count.
+    Snoozed {
+        /// When.
+        until: Timestamp,
+    },
+    /// The worker stops and hands the job back; the attempt does not count.
+    HandedBack,
+    /// The process tree is gone because a cancel was asked for.
+    Cancelled,
+    /// The attempt died with its worker. Counts as a stall.
+    Stalled {
+        /// How that was noticed: lease_expired, worker_died, rebooted.
+        class: Class,
+    },
+}
+
+/// What became of the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// It completed.
+    Completed,
+    /// It failed for good.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+    /// It runs again at this time.
+    Retry(Timestamp),
+    /// It can be claimed again now.
+    Pending,
+}
+
+/// The process of an attempt, recorded right after it was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// Its process id, which is also its group's.
+    pub pid: u32,
+    /// When the kernel started it: field 22 of `/proc/PID/stat`, in clock ticks since boot.
+    /// With the boot id it names the process even after the pid was given out again.
+    pub pid_started: Option<u64>,
+    /// When the worker started it.
+    pub started_at: Timestamp,
+    /// Where its output goes.
+    pub log: String,
+}
+
+/// How far an attempt says it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps done.
+    pub done: u64,
+    /// Steps in all, where known.
+    pub total: Option<u64>,
+    /// What it does now.
+    pub text: Option<String>,
+}
+
+/// One try at a job, as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// Its number, from 1; tries that do not count share theirs with the next one.
+    pub number: u32,
+    /// The process tree.
+    pub epoch: Epoch,
+    /// The worker that claimed it.
+    pub worker: WorkerId,
+    /// The name of that worker.
+    pub worker_name: String,
+    /// The worker that took it over, by name.
+    pub adopted_by: Option<String>,
+    /// The boot in which it ran.
+    pub boot: Option<BootId>,
+    /// When it was claimed.
+    pub claimed_at: Timestamp,
+    /// The process, once it was started.
+    pub process: Option<Started>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why it ended; none where it completed or still runs.
+    pub class: Option<Class>,
+    /// The program's exit code.
+    pub exit_code: Option<i32>,
+    /// The signal that ended the program.
+    pub signal: Option<i32>,
+    /// One line for people.
+    pub message: Option<String>,
+    /// What it used.
+    pub usage: Option<ResourceUsage>,
+    /// How far it said it was.
+    pub progress: Option<Progress>,
+    /// What it cost, in US dollars, where an adapter knows.
+    pub cost_usd: Option<f64>,
+    /// The agent's session, where an adapter knows.
+    pub session_id: Option<String>,
+}
+
+/// An attempt whose lease ran out, taken over by a worker that now has to make sure that nothing
+/// of it is left running, and then ends it with [`Outcome::Stalled`].
+#[derive(Debug, PartialEq)]
+pub struct Orphan {
+    /// The lease, with the holder risen: the worker that had it can write nothing more.
+    pub lease: crate::lease::Lease,
+    /// The numbers under which it ran until now.
+    pub was: Fence,
+    /// How the death was noticed.
+    pub class: Class,
+    /// The boot in which it ran.
+    pub boot: Option<BootId>,
+    /// Its process, where the dead worker still recorded one.
+    pub process: Option<Started>,
+}
