@@ -2,9 +2,13 @@
 //!
 //! Each command translates between a person and `queue-core` and holds no rules of its own. What a command may say goes
 //! through three doors: [`output`] is the only one to standard output, [`error`] the only form of an error, and
-//! [`exit_code`] the only list of exit codes.
+//! [`exit_code`] the only list of exit codes. How people write jobs, moments and environment files is [`selector`],
+//! [`moment`] and [`env_file`].
 
 pub mod args;
+pub mod env_file;
 pub mod error;
 pub mod exit_code;
+pub mod moment;
 pub mod output;
+pub mod selector;
