@@ -1,0 +1,39 @@
+//! Starts, signals and reaps the process group of one attempt.
+//!
+//! Called by the supervisor only. What always holds: a group is signalled while its identity is
+//! known (by pidfd, or by the number of a process that is not yet reaped), so a recycled number is
+//! never hit; and a process is started by the fast `posix_spawn` path (absolute program, no
+//! `pre_exec`), because a fork of a large worker stalls it for tens of milliseconds.
+
+mod problem;
+mod resolve;
+mod unix;
+mod wakeup;
+
+use serde::{Deserialize, Serialize};
+
+pub use problem::{SpawnClass, SpawnProblem};
+pub use resolve::resolve_program;
+pub use unix::{Child, Launch, Pipes, spawn};
+pub(crate) use wakeup::Wakeup;
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// It returned this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+/// What a process and the descendants it waited for consumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Time in user mode, milliseconds.
+    pub user_ms: u64,
+    /// Time in the kernel, milliseconds.
+    pub system_ms: u64,
+    /// Peak resident memory of the largest of these processes, KiB.
+    pub max_rss_kb: u64,
+}
