@@ -1,0 +1,400 @@
+//! The states of a supervised attempt, one function each.
+//!
+//! Driven by [`supervise`](super::supervise). What always holds: each function waits in one `poll`
+//! for the process, its output, the control and the nearest deadline, and returns the next state.
+
+use std::cmp;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
+
+use super::control::{Control, State, StopCause};
+use super::spec::{Spec, StopSignal};
+use super::status::{Ended, Leftovers, Status};
+use crate::output::{LogSummary, LogWriter, Output};
+use crate::process::{self, Child, Exit, Launch, SpawnClass, SpawnProblem, Usage};
+
+/// The most grace that processes get which outlive a leader that ended by itself.
+const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+/// How long a group may take to vanish after SIGKILL before what is left is reported as it is.
+const KILL_TAKES: Duration = Duration::from_secs(5);
+/// How often a group without its leader is looked at: it has no descriptor to wait on.
+const GROUP_TICK: Duration = Duration::from_millis(10);
+/// How often a process is looked at where the system has no pidfd.
+const REAP_TICK: Duration = Duration::from_millis(20);
+
+/// What comes next, with the instant that bounds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Running,
+    Stopping { kill_at: Instant },
+    Killing { give_up_at: Instant },
+    Draining { until: Instant },
+    Done,
+}
+
+impl Phase {
+    pub(super) fn state(self) -> State {
+        match self {
+            Self::Running => State::Running,
+            Self::Stopping { .. } => State::Stopping,
+            Self::Killing { .. } => State::Killing,
+            Self::Draining { .. } => State::Draining,
+            Self::Done => State::Done,
+        }
+    }
+}
+
+/// A process that was started, and what is known of it.
+pub(super) struct Attempt<'a> {
+    spec: &'a Spec,
+    control: &'a Control,
+    child: Child,
+    output: Output,
+    started: Instant,
+    started_at: i64,
+    last_output: Instant,
+    ending: Option<Ending>,
+    stopped_by: Option<StopCause>,
+    was_killed: bool,
+    drain_cut: bool,
+    leftovers: Leftovers,
+}
+
+/// The leader's end.
+struct Ending {
+    ended: Ended,
+    usage: Option<Usage>,
+    ended_at: i64,
+    ran_for: Duration,
+}
+
+impl<'a> Attempt<'a> {
+    /// Starting: opens the log, then starts the process. The error is the status of an attempt that never ran.
+    pub(super) fn start(spec: &'a Spec, control: &'a Control) -> Result<Self, Box<Status>> {
+        let started_at = wall_clock();
+        let never = |ended, stopped_by| Box::new(never_ran(spec, started_at, ended, stopped_by));
+        if let Some(cause) = control.snapshot().stop_cause {
+            return Err(never(Ended::NeverStarted, Some(cause)));
+        }
+        let failed = |problem| never(Ended::SpawnFailed { problem }, None);
+        let log = open_log(spec).map_err(failed)?;
+        let launch = Launch {
+            program: &spec.program,
+            args: &spec.args,
+            env: &spec.env,
+            cwd: &spec.cwd,
+            stdin: spec.stdin.as_deref(),
+        };
+        let (child, pipes) = process::spawn(&launch).map_err(failed)?;
+        let started = Instant::now();
+        control.note_start(child.id(), started);
+        Ok(Self {
+            spec,
+            control,
+            child,
+            output: Output::new(pipes, log),
+            started,
+            started_at,
+            last_output: started,
+            ending: None,
+            stopped_by: None,
+            was_killed: false,
+            drain_cut: false,
+            leftovers: Leftovers::default(),
+        })
+    }
+
+    /// Running: until the process ends, somebody stops it, or its time is up.
+    pub(super) fn run(&mut self) -> Phase {
+        let timeout_at = after(self.started, self.spec.timeout);
+        let idle_at = after(self.last_output, self.spec.idle_timeout);
+        self.wait(earliest(timeout_at, idle_at));
+
+        if self.ending.is_some() {
+            return self.after_end();
+        }
+        if let Some(cause) = self.control.snapshot().stop_cause {
+            return self.begin_stop(cause);
+        }
+        if is_past(timeout_at) {
+            return self.begin_stop(StopCause::Timeout);
+        }
+        // Asked anew: the wait may have read output.
+        if is_past(after(self.last_output, self.spec.idle_timeout)) {
+            return self.begin_stop(StopCause::IdleTimeout);
+        }
+        Phase::Running
+    }
+
+    /// Stopping: until the whole group is gone, its grace is over, or a second stop comes.
+    ///
+    /// The leader's end is not enough: a shell ends at once while the program it started still saves.
+    pub(super) fn stop(&mut self, kill_at: Instant) -> Phase {
+        self.wait(Some(self.group_deadline(kill_at)));
+        if self.ending.is_some() && self.child.live_members() == 0 {
+            return self.begin_drain();
+        }
+        if is_past(Some(kill_at)) || self.control.snapshot().stops >= 2 {
+            return self.begin_kill();
+        }
+        Phase::Stopping { kill_at }
+    }
+
+    /// Killing: until the whole group is gone; for ever for the leader, a while for the others.
+    ///
+    /// A leader that SIGKILL does not end is stuck in the kernel. It still runs, so saying otherwise
+    /// would let a second one start beside it.
+    pub(super) fn kill(&mut self, give_up_at: Instant) -> Phase {
+        self.wait(Some(self.group_deadline(give_up_at)));
+        if self.ending.is_none() {
+            return Phase::Killing {
+                give_up_at: cmp::max(give_up_at, Instant::now() + GROUP_TICK),
+            };
+        }
+        let live = self.child.live_members();
+        if live == 0 {
+            return self.begin_drain();
+        }
+        if is_past(Some(give_up_at)) {
+            self.leftovers.survived = live;
+            return self.begin_drain();
+        }
+        // Once more: for one that was joining the group as the first signal went out.
+        self.child.signal_group(Signal::KILL);
+        Phase::Killing { give_up_at }
+    }
+
+    /// Draining: until both pipes are at their end, or the time for it is over.
+    pub(super) fn drain(&mut self, until: Instant) -> Phase {
+        if self.output.is_closed() {
+            return Phase::Done;
+        }
+        self.wait(Some(until));
+        self.drain_cut = !self.output.is_closed() && is_past(Some(until));
+        if self.drain_cut {
+            Phase::Done
+        } else {
+            Phase::Draining { until }
+        }
+    }
+
+    /// Done: closes the log and sums up.
+    pub(super) fn finish(self) -> Status {
+        let ending = self
+            .ending
+            .expect("draining begins after the process ended");
+        let log = self.output.finish();
+        self.control.note_output(log.output_bytes, self.last_output);
+        Status {
+            job: self.spec.job,
+            epoch: self.spec.epoch,
+            attempt: self.spec.attempt,
+            pid: Some(self.child.id()),
+            started_at: self.started_at,
+            ended_at: ending.ended_at,
+            ran_for_ms: u64::try_from(ending.ran_for.as_millis()).unwrap_or(u64::MAX),
+            ended: ending.ended,
+            stopped_by: self.stopped_by,
+            was_killed: self.was_killed,
+            usage: ending.usage,
+            log,
+            drain_cut: self.drain_cut,
+            leftovers: self.leftovers,
+        }
+    }
+
+    /// The leader ended by itself: whoever it left behind is asked to go.
+    fn after_end(&mut self) -> Phase {
+        self.leftovers.found = self.child.live_members();
+        if self.leftovers.found == 0 {
+            return self.begin_drain();
+        }
+        self.ask_to_stop(Signal::TERM);
+        Phase::Stopping {
+            kill_at: Instant::now() + self.spec.grace.min(LEFTOVER_GRACE),
+        }
+    }
+
+    fn begin_stop(&mut self, cause: StopCause) -> Phase {
+        self.stopped_by = Some(cause);
+        self.ask_to_stop(match self.spec.stop_signal {
+            StopSignal::Term => Signal::TERM,
+            StopSignal::Int => Signal::INT,
+        });
+        Phase::Stopping {
+            kill_at: deadline(Instant::now(), self.spec.grace),
+        }
+    }
+
+    fn ask_to_stop(&self, signal: Signal) {
+        self.child.signal_group(signal);
+        // A stopped process (Ctrl-Z, a read from a terminal) hears it only when it goes on.
+        self.child.signal_group(Signal::CONT);
+    }
+
+    fn begin_kill(&mut self) -> Phase {
+        self.was_killed = true;
+        self.child.signal_group(Signal::KILL);
+        Phase::Killing {
+            give_up_at: Instant::now() + KILL_TAKES,
+        }
+    }
+
+    fn begin_drain(&mut self) -> Phase {
+        Phase::Draining {
+            until: deadline(Instant::now(), self.spec.drain),
+        }
+    }
+
+    /// While the leader lives its descriptor tells; afterwards the group has to be looked at.
+    fn group_deadline(&self, bound: Instant) -> Instant {
+        match self.ending {
+            Some(_) => bound.min(Instant::now() + GROUP_TICK),
+            None => bound,
+        }
+    }
+
+    /// Waits for the first event or for `until`, and takes in what has come: output, the end, a stop.
+    fn wait(&mut self, until: Option<Instant>) {
+        let until = earliest(until, self.output.due_at());
+        let until = earliest(until, self.reap_at());
+        let ready = self.poll(until);
+        if ready.control {
+            self.control.hush();
+        }
+        if self.output.pump(ready.stdout, ready.stderr) {
+            self.last_output = Instant::now();
+            self.control
+                .note_output(self.output.output_bytes(), self.last_output);
+        }
+        if self.ending.is_none() && (ready.exit || self.child.exit_fd().is_none()) {
+            self.reap();
+        }
+    }
+
+    fn reap_at(&self) -> Option<Instant> {
+        let must_look = self.ending.is_none() && self.child.exit_fd().is_none();
+        must_look.then(|| Instant::now() + REAP_TICK)
+    }
+
+    fn poll(&self, until: Option<Instant>) -> Ready {
+        let exit = self.child.exit_fd().filter(|_| self.ending.is_none());
+        let [stdout, stderr] = self.output.fds();
+        let slots = [exit, stdout, stderr, Some(self.control.wake_fd())];
+        let mut fds: Vec<PollFd<'_>> = slots
+            .iter()
+            .flatten()
+            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+            .collect();
+        let timeout = until.map(|until| timespec(until.saturating_duration_since(Instant::now())));
+        if poll(&mut fds, timeout.as_ref()).is_err() {
+            // Interrupted, or short of memory: the caller comes again.
+            return Ready::default();
+        }
+        let mut events = fds.iter().map(|fd| !fd.revents().is_empty());
+        let [exit, stdout, stderr, control] =
+            slots.map(|slot| slot.is_some() && events.next().unwrap_or(false));
+        Ready {
+            exit,
+            stdout,
+            stderr,
+            control,
+        }
+    }
+
+    fn reap(&mut self) {
+        let (ended, usage) = match self.child.try_reap() {
+            Ok(None) => return,
+            Ok(Some((Exit::Code(code), usage))) => (Ended::Exited { code }, Some(usage)),
+            Ok(Some((Exit::Signal(signal), usage))) => (Ended::Signalled { signal }, Some(usage)),
+            Err(error) => (
+                Ended::Lost {
+                    text: error.to_string(),
+                },
+                None,
+            ),
+        };
+        let (ended_at, ran_for) = (wall_clock(), self.started.elapsed());
+        self.ending = Some(Ending {
+            ended,
+            usage,
+            ended_at,
+            ran_for,
+        });
+    }
+}
+
+/// Which descriptors have something to tell.
+#[derive(Default)]
+struct Ready {
+    exit: bool,
+    stdout: bool,
+    stderr: bool,
+    control: bool,
+}
+
+fn open_log(spec: &Spec) -> Result<LogWriter, SpawnProblem> {
+    LogWriter::open(&spec.log, spec.log_cap).map_err(|error| {
+        let log = spec.log.display();
+        let text = format!(
+            "the log `{log}` cannot be written; make its directory writable and free some disk"
+        );
+        SpawnProblem::from_io(SpawnClass::BadLog, text, &error)
+    })
+}
+
+fn never_ran(spec: &Spec, at: i64, ended: Ended, stopped_by: Option<StopCause>) -> Status {
+    Status {
+        job: spec.job,
+        epoch: spec.epoch,
+        attempt: spec.attempt,
+        pid: None,
+        started_at: at,
+        ended_at: wall_clock(),
+        ran_for_ms: 0,
+        ended,
+        stopped_by,
+        was_killed: false,
+        usage: None,
+        log: LogSummary::default(),
+        drain_cut: false,
+        leftovers: Leftovers::default(),
+    }
+}
+
+fn wall_clock() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// `from + span`; a span too long for the clock counts as 30 years.
+fn deadline(from: Instant, span: Duration) -> Instant {
+    from.checked_add(span)
+        .unwrap_or(from + Duration::from_secs(30 * 365 * 86_400))
+}
+
+fn after(from: Instant, span: Option<Duration>) -> Option<Instant> {
+    span.map(|span| deadline(from, span))
+}
+
+fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn is_past(instant: Option<Instant>) -> bool {
+    instant.is_some_and(|instant| Instant::now() >= instant)
+}
+
+fn timespec(span: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: span.subsec_nanos().into(),
+    }
+}

@@ -1,0 +1,141 @@
+//! The worker's handle on a running attempt: stop it, ask how it is.
+//!
+//! Cloned freely; the supervisor holds one clone. What always holds: a stop is heard at once, also
+//! before the start; the first cause is the one that is recorded; questions are answered at any
+//! time, while stopping too, because they read what the supervisor last wrote down.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::process::Wakeup;
+
+/// Why an attempt is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// A person cancelled the job.
+    Cancelled,
+    /// Another worker holds the lease now.
+    LeaseLost,
+    /// The worker stops and hands the job back.
+    Interrupted,
+    /// It ran longer than allowed. Given by the supervisor itself.
+    Timeout,
+    /// It was silent for longer than allowed. Given by the supervisor itself.
+    IdleTimeout,
+}
+
+/// What the supervisor is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The process is about to start.
+    #[default]
+    Starting,
+    /// The process runs.
+    Running,
+    /// The group was asked to stop and has its grace.
+    Stopping,
+    /// The group was sent SIGKILL.
+    Killing,
+    /// The group is gone; the rest of the output is read.
+    Draining,
+    /// All is over; the status is there.
+    Done,
+}
+
+/// What can be known of an attempt from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// What the supervisor is doing.
+    pub state: State,
+    /// The process, once it started.
+    pub pid: Option<u32>,
+    /// When it last wrote something (at first: when it started).
+    pub last_output: Option<Instant>,
+    /// Bytes it has written so far.
+    pub output_bytes: u64,
+    /// How often it was asked to stop.
+    pub stops: u32,
+    /// The first cause of these.
+    pub stop_cause: Option<StopCause>,
+}
+
+/// A handle on one attempt; see the module.
+#[derive(Debug, Clone)]
+pub struct Control {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    wakeup: Wakeup,
+    snapshot: Mutex<Snapshot>,
+}
+
+impl Control {
+    /// Makes a handle for one call of [`supervise`](super::supervise).
+    ///
+    /// # Errors
+    /// When the process is out of file descriptors.
+    pub fn new() -> io::Result<Self> {
+        let shared = Shared {
+            wakeup: Wakeup::new()?,
+            snapshot: Mutex::default(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Asks the attempt to stop: signal, grace, SIGKILL. A second call ends the grace at once.
+    pub fn stop(&self, cause: StopCause) {
+        let mut snapshot = self.lock();
+        snapshot.stops = snapshot.stops.saturating_add(1);
+        snapshot.stop_cause.get_or_insert(cause);
+        drop(snapshot);
+        self.shared.wakeup.ring();
+    }
+
+    /// Says how the attempt is at the moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        *self.lock()
+    }
+
+    pub(super) fn enter(&self, state: State) {
+        self.lock().state = state;
+    }
+
+    pub(super) fn note_start(&self, pid: u32, at: Instant) {
+        let mut snapshot = self.lock();
+        snapshot.pid = Some(pid);
+        snapshot.last_output = Some(at);
+    }
+
+    pub(super) fn note_output(&self, output_bytes: u64, at: Instant) {
+        let mut snapshot = self.lock();
+        snapshot.output_bytes = output_bytes;
+        snapshot.last_output = Some(at);
+    }
+
+    pub(super) fn wake_fd(&self) -> BorrowedFd<'_> {
+        self.shared.wakeup.as_fd()
+    }
+
+    pub(super) fn hush(&self) {
+        self.shared.wakeup.hush();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Snapshot> {
+        // The snapshot is plain data: whoever panicked left it whole.
+        self.shared
+            .snapshot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
