@@ -14,7 +14,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::json;
 
 use crate::error::CliError;
 use color::{ColorChoice, Paint, Role};
@@ -181,7 +181,7 @@ impl Output {
         self.write(text.as_bytes())
     }
 
-    /// Prints one line of a job's log, given without its line break, at once. On a terminal it is made harmless; `raw`
+    /// Prints one line of a job's log, given without its line break. On a terminal it is made harmless; `raw`
     /// and pipes get the very bytes.
     ///
     /// # Errors
@@ -203,18 +203,14 @@ impl Output {
         self.write(bytes)
     }
 
-    /// Prints one JSON value, over several lines on a terminal and in one line elsewhere. An object gets `"schema": 1`.
+    /// Prints one JSON value, over several lines on a terminal and in one line elsewhere. An object gets
+    /// `"schema": 1`, so it must not have a field of that name.
     ///
     /// # Errors
     /// As [`Output::line`].
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), CliError> {
-        let value = with_schema(value)?;
-        let text = if self.view.is_terminal {
-            serde_json::to_string_pretty(&value)
-        } else {
-            serde_json::to_string(&value)
-        };
-        self.write_json(text)
+        let text = to_json(value, self.view.is_terminal)?;
+        self.write_json(&text)
     }
 
     /// Prints one JSON object as one line (`--jsonl`), with `"schema": 1` in it.
@@ -222,20 +218,21 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub fn json_line(&mut self, value: &impl Serialize) -> Result<(), CliError> {
-        let value = with_schema(value)?;
-        self.write_json(serde_json::to_string(&value))
+        let text = to_json(value, false)?;
+        self.write_json(&text)
     }
 
-    /// Says something on standard error that is no error: a store was created, nobody works. Silent under `--quiet`.
+    /// Says something on standard error that is no error: a store was created, nobody works. Silent under `--quiet`, and
+    /// like every word on standard error a line of JSON under `--json`.
     pub fn note(&mut self, text: impl AsRef<str>) {
         if !self.view.quiet {
-            self.say("note:", Role::Hint, text.as_ref());
+            self.say("note", Role::Hint, text.as_ref());
         }
     }
 
     /// Warns on standard error, under `--quiet` too.
     pub fn warn(&mut self, text: impl AsRef<str>) {
-        self.say("warning:", Role::Waiting, text.as_ref());
+        self.say("warning", Role::Waiting, text.as_ref());
     }
 
     /// Says on standard error how the command ended, in JSON under `--json`. A closed pipe is not worth a word.
@@ -260,9 +257,15 @@ impl Output {
     }
 
     fn say(&mut self, label: &str, role: Role, text: &str) {
+        if self.view.json {
+            let line = json!({"schema": SCHEMA, label: text}).to_string();
+            self.write_words(&format!("{}\n", sanitize_json(&line)));
+            return;
+        }
+        let label = format!("{label}:");
         let mut lines = text.lines();
         let first = sanitize(lines.next().unwrap_or_default());
-        let mut words = format!("{} {first}\n", self.view.error_paint.apply(role, label));
+        let mut words = format!("{} {first}\n", self.view.error_paint.apply(role, &label));
         for line in lines {
             words.push_str(&format!("  {}\n", sanitize(line)));
         }
@@ -277,9 +280,8 @@ impl Output {
         let _ = self.words.flush();
     }
 
-    fn write_json(&mut self, text: serde_json::Result<String>) -> Result<(), CliError> {
-        let text = text.map_err(|cause| not_json(&cause))?;
-        self.write(sanitize_json(&text).as_bytes())?;
+    fn write_json(&mut self, text: &str) -> Result<(), CliError> {
+        self.write(sanitize_json(text).as_bytes())?;
         self.write(b"\n")
     }
 
@@ -290,13 +292,36 @@ impl Output {
     }
 }
 
-/// Puts the schema in front of an object; arrays and plain values stay as they are.
-fn with_schema(value: &impl Serialize) -> Result<Value, CliError> {
-    let mut value = serde_json::to_value(value).map_err(|cause| not_json(&cause))?;
-    if let Value::Object(fields) = &mut value {
-        fields.entry("schema").or_insert_with(|| SCHEMA.into());
+/// An object with the schema in front, its own fields in their order behind.
+#[derive(Serialize)]
+struct WithSchema<'a, T> {
+    schema: u64,
+    #[serde(flatten)]
+    value: &'a T,
+}
+
+/// Writes JSON. Objects get the schema; arrays and plain values stay as they are.
+fn to_json(value: &impl Serialize, pretty: bool) -> Result<String, CliError> {
+    let plain = write_as(value, pretty)?;
+    if plain.starts_with('{') {
+        return write_as(
+            &WithSchema {
+                schema: SCHEMA,
+                value,
+            },
+            pretty,
+        );
     }
-    Ok(value)
+    Ok(plain)
+}
+
+fn write_as(value: &impl Serialize, pretty: bool) -> Result<String, CliError> {
+    let text = if pretty {
+        serde_json::to_string_pretty(value)
+    } else {
+        serde_json::to_string(value)
+    };
+    text.map_err(|cause| not_json(&cause))
 }
 
 fn not_json(cause: &serde_json::Error) -> CliError {

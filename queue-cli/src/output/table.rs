@@ -2,7 +2,8 @@
 //!
 //! Owns the layout: which column gives way when the terminal is narrow, and how a text is cut. Commands fill a [`Table`]
 //! or [`Fields`] and hand it to [`super::Output`]. Every cell is made harmless when it is made, is measured in terminal
-//! cells (a CJK letter takes two), and no line is wider than the width given; without a width nothing is cut.
+//! cells (a CJK letter takes two), and no line is wider than the width given as long as each column can keep one cell;
+//! without a width nothing is cut.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -205,7 +206,7 @@ impl Table {
                 .max_by_key(|own| **own)
                 .filter(|own| **own > 1)
             else {
-                return; // One cell each and still too wide: the row is cut as a whole.
+                return; // One cell each and still too wide: no terminal that a person reads is so narrow.
             };
             *widest -= 1;
             excess -= 1;

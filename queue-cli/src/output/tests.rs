@@ -2,24 +2,20 @@
 
 use std::sync::{Arc, Mutex};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::table::Column;
 use super::*;
 use crate::exit_code::ExitCode;
 
-/// A stream that keeps what it is given and, when told so, has no reader.
+/// A stream that keeps what it is given.
 #[derive(Clone, Default)]
 struct Stream {
     bytes: Arc<Mutex<Vec<u8>>>,
-    has_no_reader: bool,
 }
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.has_no_reader {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
         self.bytes.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -105,12 +101,14 @@ fn a_table_fits_a_terminal_and_is_whole_in_a_pipe() {
 #[test]
 fn a_closed_pipe_ends_the_command_without_a_word() {
     let words = Stream::default();
-    let data = Stream {
-        has_no_reader: true,
-        ..Stream::default()
-    };
-    let mut out = Output::new(Box::new(data), Box::new(words.clone()), View::pipe(now()));
-    let error = out.line("1").unwrap_err();
+    let mut out = Output::new(
+        pipe_without_reader(),
+        Box::new(words.clone()),
+        View::pipe(now()),
+    );
+    let error = out
+        .document(&"a line longer than any buffer\n".repeat(10_000))
+        .unwrap_err();
     out.error(&error);
     assert!(error.is_closed_pipe());
     assert_eq!(error.exit_code(), ExitCode::Ok);
@@ -119,18 +117,20 @@ fn a_closed_pipe_ends_the_command_without_a_word() {
 
 #[test]
 fn a_closed_pipe_is_noticed_at_the_last_flush_too() {
-    let data = Stream {
-        has_no_reader: true,
-        ..Stream::default()
-    };
-    let buffered = BufWriter::new(data);
     let mut out = Output::new(
-        Box::new(buffered),
+        pipe_without_reader(),
         Box::new(Stream::default()),
         View::pipe(now()),
     );
     out.line("short").unwrap();
     assert!(out.flush().unwrap_err().is_closed_pipe());
+}
+
+/// A real pipe, buffered as standard output is, whose reader went away.
+fn pipe_without_reader() -> Box<dyn Write + Send> {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    Box::new(BufWriter::new(writer))
 }
 
 // L4
@@ -144,24 +144,49 @@ fn a_log_line_is_harmless_on_a_terminal_unless_raw_and_exact_in_a_pipe() {
 }
 
 #[test]
-fn json_objects_carry_the_schema_and_arrays_do_not() {
+fn json_objects_carry_the_schema_first_and_arrays_do_not() {
+    #[derive(Serialize)]
+    struct Job {
+        id: i64,
+        attempts: [i64; 1],
+    }
+    let job = Job {
+        id: 7,
+        attempts: [1],
+    };
     let (data, _) = streams(View::pipe(now()), |out| {
-        out.json(&json!({"id": 7})).unwrap();
-        out.json(&json!([{"id": 7}])).unwrap();
+        out.json(&job).unwrap();
+        out.json(&[&job]).unwrap();
         out.json_line(&json!({"id": 8})).unwrap();
+        out.json(&json!({})).unwrap();
+        out.json(&Value::Null).unwrap();
     });
-    let lines: Vec<Value> = data
+    assert_eq!(
+        data,
+        "{\"schema\":1,\"id\":7,\"attempts\":[1]}\n[{\"id\":7,\"attempts\":[1]}]\n\
+         {\"schema\":1,\"id\":8}\n{\"schema\":1}\nnull\n"
+    );
+}
+
+#[test]
+fn notes_are_lines_of_json_when_json_is_asked_for() {
+    let view = View {
+        json: true,
+        ..View::pipe(now())
+    };
+    let (_, words) = streams(view, |out| {
+        out.note("created a new store");
+        out.warn("no worker is alive");
+    });
+    let lines: Vec<Value> = words
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(
-        lines,
-        [
-            json!({"schema": 1, "id": 7}),
-            json!([{"id": 7}]),
-            json!({"schema": 1, "id": 8})
-        ]
-    );
+    let expected = [
+        json!({"schema": 1, "note": "created a new store"}),
+        json!({"schema": 1, "warning": "no worker is alive"}),
+    ];
+    assert_eq!(lines, expected);
 }
 
 #[test]
