@@ -1,6 +1,6 @@
 //! Words that are spelled once: enums whose cases have one spelling in SQL, JSON, code and help.
 //!
-//! [`spelled_enum!`] declares them; [`UnknownWord`] is what reading any other word comes to.
+//! `spelled_enum!` declares them; [`UnknownWord`] is what reading any other word comes to.
 
 /// Declares an enum whose cases have one spelling, shared by SQL, JSON, code and help.
 macro_rules! spelled_enum {
