@@ -1,1 +1,16 @@
-//! What the suites share.
+//! What the suites share: a queue with a stopped clock, a hermetic `qcli`, and waiting for facts.
+//!
+//! [`TestEnv`] is a home of its own for tests that start processes; [`wait_until`] is the only
+//! way in which a test waits. Each test owns its directory, database, environment and names, so
+//! all of them run beside each other.
+
+mod outcome;
+pub mod programs;
+mod running;
+mod test_env;
+mod wait;
+
+pub use outcome::Outcome;
+pub use running::{Running, Stopped};
+pub use test_env::TestEnv;
+pub use wait::{PATIENCE, wait_for, wait_until};
