@@ -4,6 +4,8 @@
 //! returns it and [`crate::output::Output`] writes it. It always says what happened, to which job or file; the hint is a
 //! command that can be pasted, or a file and key to look at.
 
+mod core;
+
 use std::fmt;
 use std::io;
 use std::path::Path;

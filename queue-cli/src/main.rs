@@ -1,3 +1,5 @@
 //! `qcli`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    queue_cli::main()
+}

@@ -1,3 +1,5 @@
 //! `qcli`, under a name of its own.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    queue_cli::main()
+}

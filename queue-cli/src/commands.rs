@@ -1,0 +1,72 @@
+//! The command tree: one verb, one file.
+//!
+//! [`Cli`] is what clap reads; [`run`] hands each verb to its file, which holds its arguments, its help and its function.
+//! Verbs are listed in the order in which help shows them: asking for work, looking, changing, upkeep.
+
+mod completions;
+mod hold;
+mod limit;
+mod release;
+
+use clap::{Parser, Subcommand};
+
+use crate::args::GlobalArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+
+/// A durable queue for long-running background work on this machine
+///
+/// Jobs are kept in one file and survive crashes, closed terminals and reboots. Workers run them as processes, try them
+/// again when they fail, and keep what they wrote.
+#[derive(Debug, Parser)]
+#[command(
+    name = "qcli",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = "Examples:
+  qcli enqueue -- make test          add a job, print its number
+  qcli work                          run what waits, in the foreground
+  qcli logs -f @                     follow the job that was added last
+  qcli why 42                        why job 42 does not run
+  qcli failed                        what failed, and its last lines
+
+A job is named by its number, its name, `@` (the last one) or `@~2` (two before it).
+`qcli VERB --help` explains a verb."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+}
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Hold(hold::Args),
+    Release(release::Args),
+    Limit(limit::Args),
+    Completions(completions::Args),
+}
+
+/// Runs a verb; none means `status`.
+///
+/// # Errors
+/// Whatever the verb could not do.
+pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode, CliError> {
+    let Some(verb) = verb else {
+        context
+            .out
+            .document(&crate::command().render_help().to_string())?;
+        return Ok(ExitCode::Ok);
+    };
+    match verb {
+        Verb::Hold(args) => hold::run(&args, context),
+        Verb::Release(args) => release::run(&args, context),
+        Verb::Limit(args) => limit::run(args, context),
+        Verb::Completions(args) => completions::run(&args, context),
+    }
+}
