@@ -25,22 +25,69 @@ use attempt::{Attempt, Phase};
 #[must_use]
 pub fn supervise(spec: &Spec, control: &Control) -> Status {
     control.enter(State::Starting);
-    let mut attempt = match Attempt::start(spec, control) {
-        Ok(attempt) => attempt,
-        Err(status) => {
-            control.enter(State::Done);
-            return *status;
-        }
+    let status = match Attempt::start(spec, control) {
+        Ok(attempt) => see_through(attempt, control),
+        Err(status) => *status,
     };
+    control.enter(State::Done);
+    status
+}
+
+/// Goes from state to state until the attempt is over.
+fn see_through(mut attempt: Attempt<'_>, control: &Control) -> Status {
     let mut phase = Phase::Running;
     loop {
         control.enter(phase.state());
         phase = match phase {
             Phase::Running => attempt.run(),
+            Phase::Settling { until } => attempt.settle(until),
             Phase::Stopping { kill_at } => attempt.stop(kill_at),
             Phase::Killing { give_up_at } => attempt.kill(give_up_at),
             Phase::Draining { until } => attempt.drain(until),
             Phase::Done => return attempt.finish(),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Runs a line of shell as on a system without pidfd.
+    fn run_without_pidfd(line: &str, change: impl FnOnce(&mut Spec)) -> Status {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spec = Spec::new(1, 1, 1, "/bin/sh", dir.path(), dir.path().join("log"));
+        spec.args = vec!["-c".into(), line.into()];
+        spec.env = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        change(&mut spec);
+        let control = Control::new().unwrap();
+        let mut attempt = Attempt::start(&spec, &control).unwrap();
+        attempt.forget_pidfd();
+        see_through(attempt, &control)
+    }
+
+    #[test]
+    fn without_pidfd_the_end_is_seen_and_the_group_swept_all_the_same() {
+        let status = run_without_pidfd("sleep 0.1; exit 7", |_| {});
+        assert_eq!(status.ended, Ended::Exited { code: 7 });
+
+        let status = run_without_pidfd("sleep 3600 & exit 0", |_| {});
+        assert_eq!(
+            status.leftovers,
+            Leftovers {
+                found: 1,
+                survived: 0
+            }
+        );
+
+        let line = "trap '' TERM; while :; do sleep 0.05; done";
+        let status = run_without_pidfd(line, |spec| {
+            spec.timeout = Some(Duration::from_millis(300));
+            spec.grace = Duration::from_millis(100);
+        });
+        assert_eq!(status.ended, Ended::Signalled { signal: 9 });
+        assert_eq!(status.stopped_by, Some(StopCause::Timeout));
     }
 }

@@ -393,6 +393,16 @@ fn what_a_job_leaves_behind_is_ended_and_reported() {
     assert!(!is_alive(&job.path("pid")));
 }
 
+#[test]
+fn who_ends_a_moment_after_the_job_may_finish_its_output() {
+    let job = Job::shell("(sleep 0.05; echo last) & echo first");
+    let status = job.run();
+    assert_eq!(
+        (job.stdout().as_str(), status.leftovers.found),
+        ("first\nlast\n", 0)
+    );
+}
+
 // P8: in the group, the one who holds the pipe is ended; outside of it, the pipe is let go of.
 #[test]
 fn a_grandchild_that_holds_the_output_does_not_hold_up_the_job() {

@@ -158,6 +158,12 @@ impl Child {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
+    /// Makes it a child on a system without pidfd.
+    #[cfg(test)]
+    pub(crate) fn forget_pidfd(&mut self) {
+        self.pidfd = None;
+    }
+
     /// Takes the exit status if the process has ended; does not wait.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! Driven by [`supervise`](super::supervise). What always holds: each function waits in one `poll`
 //! for the process, its output, the control and the nearest deadline, and returns the next state.
 
-use std::cmp;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,8 +19,12 @@ use crate::process::{self, Child, Exit, Launch, SpawnClass, SpawnProblem, Usage}
 const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 /// How long a group may take to vanish after SIGKILL before what is left is reported as it is.
 const KILL_TAKES: Duration = Duration::from_secs(5);
-/// How often a group without its leader is looked at: it has no descriptor to wait on.
-const GROUP_TICK: Duration = Duration::from_millis(10);
+/// How long those who outlive the leader have to end by themselves: the `tee` of a shell's
+/// `> >(tee file)` writes its last bytes in this time.
+const SETTLE: Duration = Duration::from_millis(250);
+/// How often a group without its leader is looked at, as it has no descriptor to wait on: often at
+/// first, then less, because each look reads `/proc`.
+const GROUP_TICK: RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(50);
 /// How often a process is looked at where the system has no pidfd.
 const REAP_TICK: Duration = Duration::from_millis(20);
 
@@ -28,6 +32,7 @@ const REAP_TICK: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Running,
+    Settling { until: Instant },
     Stopping { kill_at: Instant },
     Killing { give_up_at: Instant },
     Draining { until: Instant },
@@ -38,7 +43,7 @@ impl Phase {
     pub(super) fn state(self) -> State {
         match self {
             Self::Running => State::Running,
-            Self::Stopping { .. } => State::Stopping,
+            Self::Settling { .. } | Self::Stopping { .. } => State::Stopping,
             Self::Killing { .. } => State::Killing,
             Self::Draining { .. } => State::Draining,
             Self::Done => State::Done,
@@ -66,8 +71,8 @@ pub(super) struct Attempt<'a> {
 struct Ending {
     ended: Ended,
     usage: Option<Usage>,
+    at: Instant,
     ended_at: i64,
-    ran_for: Duration,
 }
 
 impl<'a> Attempt<'a> {
@@ -113,7 +118,9 @@ impl<'a> Attempt<'a> {
         self.wait(earliest(timeout_at, idle_at));
 
         if self.ending.is_some() {
-            return self.after_end();
+            return Phase::Settling {
+                until: Instant::now() + SETTLE,
+            };
         }
         if let Some(cause) = self.control.snapshot().stop_cause {
             return self.begin_stop(cause);
@@ -126,6 +133,25 @@ impl<'a> Attempt<'a> {
             return self.begin_stop(StopCause::IdleTimeout);
         }
         Phase::Running
+    }
+
+    /// Settling: the leader ended by itself; until the group is empty, or has had its moment.
+    ///
+    /// Whoever is left then was left behind, and is asked to go.
+    pub(super) fn settle(&mut self, until: Instant) -> Phase {
+        let live = self.child.live_members();
+        if live == 0 {
+            return self.begin_drain();
+        }
+        if is_past(Some(until)) || self.control.snapshot().stops > 0 {
+            self.leftovers.found = live;
+            self.ask_to_stop(Signal::TERM);
+            return Phase::Stopping {
+                kill_at: Instant::now() + self.spec.grace.min(LEFTOVER_GRACE),
+            };
+        }
+        self.wait(Some(self.group_deadline(until)));
+        Phase::Settling { until }
     }
 
     /// Stopping: until the whole group is gone, its grace is over, or a second stop comes.
@@ -150,7 +176,7 @@ impl<'a> Attempt<'a> {
         self.wait(Some(self.group_deadline(give_up_at)));
         if self.ending.is_none() {
             return Phase::Killing {
-                give_up_at: cmp::max(give_up_at, Instant::now() + GROUP_TICK),
+                give_up_at: give_up_at.max(Instant::now() + *GROUP_TICK.end()),
             };
         }
         let live = self.child.live_members();
@@ -185,6 +211,7 @@ impl<'a> Attempt<'a> {
         let ending = self
             .ending
             .expect("draining begins after the process ended");
+        let ran_for = ending.at.duration_since(self.started);
         let log = self.output.finish();
         self.control.note_output(log.output_bytes, self.last_output);
         Status {
@@ -194,7 +221,7 @@ impl<'a> Attempt<'a> {
             pid: Some(self.child.id()),
             started_at: self.started_at,
             ended_at: ending.ended_at,
-            ran_for_ms: u64::try_from(ending.ran_for.as_millis()).unwrap_or(u64::MAX),
+            ran_for_ms: u64::try_from(ran_for.as_millis()).unwrap_or(u64::MAX),
             ended: ending.ended,
             stopped_by: self.stopped_by,
             was_killed: self.was_killed,
@@ -202,18 +229,6 @@ impl<'a> Attempt<'a> {
             log,
             drain_cut: self.drain_cut,
             leftovers: self.leftovers,
-        }
-    }
-
-    /// The leader ended by itself: whoever it left behind is asked to go.
-    fn after_end(&mut self) -> Phase {
-        self.leftovers.found = self.child.live_members();
-        if self.leftovers.found == 0 {
-            return self.begin_drain();
-        }
-        self.ask_to_stop(Signal::TERM);
-        Phase::Stopping {
-            kill_at: Instant::now() + self.spec.grace.min(LEFTOVER_GRACE),
         }
     }
 
@@ -250,10 +265,11 @@ impl<'a> Attempt<'a> {
 
     /// While the leader lives its descriptor tells; afterwards the group has to be looked at.
     fn group_deadline(&self, bound: Instant) -> Instant {
-        match self.ending {
-            Some(_) => bound.min(Instant::now() + GROUP_TICK),
-            None => bound,
-        }
+        let Some(ending) = &self.ending else {
+            return bound;
+        };
+        let tick = (ending.at.elapsed() / 8).clamp(*GROUP_TICK.start(), *GROUP_TICK.end());
+        bound.min(Instant::now() + tick)
     }
 
     /// Waits for the first event or for `until`, and takes in what has come: output, the end, a stop.
@@ -272,6 +288,12 @@ impl<'a> Attempt<'a> {
         if self.ending.is_none() && (ready.exit || self.child.exit_fd().is_none()) {
             self.reap();
         }
+    }
+
+    /// Makes the attempt one on a system without pidfd.
+    #[cfg(test)]
+    pub(super) fn forget_pidfd(&mut self) {
+        self.child.forget_pidfd();
     }
 
     fn reap_at(&self) -> Option<Instant> {
@@ -316,12 +338,11 @@ impl<'a> Attempt<'a> {
                 None,
             ),
         };
-        let (ended_at, ran_for) = (wall_clock(), self.started.elapsed());
         self.ending = Some(Ending {
             ended,
             usage,
-            ended_at,
-            ran_for,
+            at: Instant::now(),
+            ended_at: wall_clock(),
         });
     }
 }
