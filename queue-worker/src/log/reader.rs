@@ -28,7 +28,8 @@ pub struct Reader {
     pub(super) place: u64,
     /// Offset minus place; `None` where it was not needed so far.
     shift: Option<u64>,
-    gap: Option<Gap>,
+    /// Bytes of the log that are gone before the next entry, still to be told.
+    missing: u64,
     only: Option<Stream>,
 }
 
@@ -94,23 +95,23 @@ impl Reader {
             used: 0,
             place,
             shift: None,
-            gap: None,
+            missing: 0,
             only: None,
         }
     }
 
     pub(super) fn at_offset(file: File, offset: u64) -> io::Result<Self> {
-        let (place, shift) = match find_gap(&file, offset)? {
-            Some((_, gap)) if offset >= gap.resume => {
-                let shift = gap.resume - gap.at;
-                (offset - shift, shift)
+        let (place, shift, missing) = match find_gap(&file, offset)? {
+            Some((line, gap)) if offset > line => {
+                let missing = gap.resume.saturating_sub(offset);
+                let shift = gap.resume.saturating_sub(gap.at);
+                ((offset + missing).saturating_sub(shift), shift, missing)
             }
-            // What stood there is cut out: begin with the line that says so.
-            Some((line, _)) => (line, 0),
-            None => (offset, 0),
+            _ => (offset, 0, 0),
         };
         let mut reader = Self::new(file, place);
         reader.shift = Some(shift);
+        reader.missing = missing;
         Ok(reader)
     }
 
@@ -120,6 +121,11 @@ impl Reader {
     /// # Errors
     /// When the file cannot be read.
     pub fn next_whole(&mut self) -> io::Result<Option<Entry>> {
+        if self.missing > 0 {
+            return Ok(Some(Entry::Omitted {
+                bytes: std::mem::take(&mut self.missing),
+            }));
+        }
         loop {
             let Some(length) = self.line_length()? else {
                 return Ok(None);
@@ -179,9 +185,13 @@ impl Reader {
                 };
                 is_shown.then_some(Entry::Line(line))
             }
-            Parsed::Gap(gap) => return Ok(self.pass_gap(gap)),
+            Parsed::Gap(gap) if gap.at > self.place => {
+                self.pass_gap(gap);
+                return Ok(Some(Entry::Omitted { bytes: gap.bytes }));
+            }
             Parsed::Lost { bytes } => Some(Entry::Omitted { bytes }),
-            Parsed::Garbage => Some(Entry::Damaged {
+            // A gap that leads back is damage too.
+            Parsed::Gap(_) | Parsed::Garbage => Some(Entry::Damaged {
                 bytes: length as u64,
             }),
         };
@@ -232,19 +242,10 @@ impl Reader {
         self.place = place;
     }
 
-    /// Goes over the middle that the line before it says is cut out.
-    fn pass_gap(&mut self, gap: Gap) -> Option<Entry> {
-        if gap.at <= self.place {
-            // A damaged line: it must not lead back.
-            self.go_to(self.place + GAP_LINE as u64);
-            return Some(Entry::Damaged {
-                bytes: GAP_LINE as u64,
-            });
-        }
+    /// Goes over the middle that is cut out.
+    fn pass_gap(&mut self, gap: Gap) {
         self.go_to(gap.at);
         self.shift = Some(gap.resume.saturating_sub(gap.at));
-        self.gap = Some(gap);
-        Some(Entry::Omitted { bytes: gap.bytes })
     }
 
     /// Goes over a hole met without warning: it was cut while we were in it, or power was.
@@ -253,14 +254,10 @@ impl Reader {
         if let Some((_, gap)) = find_gap(&self.file, start)?
             && gap.at > start
         {
-            let told = self.gap.map_or(0, |before| before.bytes);
             self.pass_gap(gap);
-            let bytes = if told > 0 {
-                gap.bytes - told.min(gap.bytes)
-            } else {
-                gap.at - start
-            };
-            return Ok(Entry::Omitted { bytes });
+            return Ok(Entry::Omitted {
+                bytes: gap.at - start,
+            });
         }
         let end = end_of_zeros(&self.file, start)?;
         self.go_to(end);

@@ -19,6 +19,8 @@ use crate::log::{GAP_LINE, Gap, Stream, gap_line, lost_line, push_text, stamp};
 
 /// How much waits in memory while the disk takes nothing.
 const WAITING_ROOM: usize = 1 << 20;
+/// A multiple of the block size of any file system.
+const BLOCK: u64 = 64 * 1024;
 /// Where a file with holes is written anew although the job goes on: file systems end at 16 TiB.
 const LONGEST_FILE: u64 = 1 << 40;
 
@@ -277,7 +279,9 @@ impl LogWriter {
     /// Gives the middle of the file back to the disk; places in the file stay as they are.
     fn punch(&mut self, cut: Cut) -> io::Result<()> {
         let resume_at = self.place_of(cut.resume.offset);
-        let hole_start = self.hole_end.max(cut.head_end + GAP_LINE as u64);
+        // Once more from the border of a block: the one the last hole ended in was not free then.
+        let border = self.hole_end - self.hole_end % BLOCK;
+        let hole_start = border.max(cut.head_end + GAP_LINE as u64);
         // First the line that leads readers over the hole, then the hole.
         self.file
             .write_all_at(gap_text(cut, resume_at).as_bytes(), cut.head_end)?;
@@ -353,3 +357,6 @@ fn punch_hole(file: &File, start: u64, length: u64) -> io::Result<()> {
 fn punch_hole(_file: &File, _start: u64, _length: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+#[cfg(test)]
+mod tests;
