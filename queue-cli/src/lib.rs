@@ -21,6 +21,7 @@ mod open;
 pub mod output;
 mod resolve;
 pub mod selector;
+pub mod view;
 
 use std::ffi::OsString;
 

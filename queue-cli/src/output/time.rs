@@ -24,6 +24,12 @@ impl Times {
         }
     }
 
+    /// Gives the moment from which times are seen.
+    #[must_use]
+    pub fn now(&self) -> queue_core::Timestamp {
+        self.now.into()
+    }
+
     /// Writes a time for a column: `2 h ago`, `in 3 min`, `now`; RFC 3339 for programs.
     #[must_use]
     pub fn relative(&self, at: impl Into<DateTime<Utc>>) -> String {

@@ -1,0 +1,355 @@
+//! Why a job does not run, as a sentence and the command that changes it.
+//!
+//! Owns the sentences of `qcli why` and of the page of a job. Core has the few words of a list ([`Cause::words`]); here
+//! each cause says the whole: what, since when, and what to type. Every command it names can be pasted.
+
+use queue_core::{Job, JobId, State, Timestamp, WaitReason, job::ParentEnd, why::Cause};
+use serde::Serialize;
+
+use super::ended;
+use crate::output::time::Times;
+
+/// A cause for people: what keeps the job, and what to type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// A sentence.
+    pub sentence: String,
+    /// Commands that change it, the usual one first.
+    pub remedies: Vec<String>,
+    /// Whether it goes away without anybody doing something.
+    pub passes_by_itself: bool,
+}
+
+/// Explains a cause that keeps `job` from running.
+#[must_use]
+pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
+    let id = job.id;
+    match cause {
+        Cause::Held { since } => stuck(
+            format!("It is held since {}.", times.moment_and_relative(*since)),
+            [format!("qcli release {id}")],
+        ),
+        Cause::After { parent, end, state } => explain_parent(id, *parent, *end, *state),
+        Cause::Until { reason, at } => explain_time(job, *reason, *at, times),
+        Cause::QueuePaused { queue, since } => stuck(
+            format!(
+                "Queue `{queue}` is paused since {}.",
+                times.moment_and_relative(*since)
+            ),
+            [format!("qcli queue resume {}", word(queue))],
+        ),
+        Cause::QueueFull {
+            queue,
+            running,
+            concurrency,
+        } => passing(
+            format!("Queue `{queue}` is full: {running} of at most {concurrency} run."),
+            [format!(
+                "qcli queue set {} --concurrency {}",
+                word(queue),
+                concurrency.saturating_add(1)
+            )],
+        ),
+        Cause::KeyFull {
+            key,
+            running,
+            places,
+        } => passing(
+            format!(
+                "Key `{key}` is full: {} of {places} taken, by {}.",
+                running.len(),
+                jobs(running)
+            ),
+            running.first().map(|first| format!("qcli logs -f {first}")),
+        ),
+        Cause::LimitEmpty { limit, until } => passing(
+            format!(
+                "Limit `{limit}` has no token left for it before {}.",
+                times.moment_and_relative(*until)
+            ),
+            [format!(
+                "qcli limit set {} --rate RATE --burst N",
+                word(limit)
+            )],
+        ),
+        Cause::NoWorker { queue } => stuck(
+            format!("No worker is alive that serves queue `{queue}`."),
+            [format!("qcli work --queues {}", word(queue))],
+        ),
+        Cause::InLine { ahead, workers } => passing(
+            in_line(&job.queue, *ahead, *workers),
+            no_remedy(job, *ahead),
+        ),
+        Cause::Stopping { since } => passing(
+            format!(
+                "It runs, and was asked to stop at {}; its processes have their grace time to end.",
+                times.moment_and_relative(*since)
+            ),
+            [format!("qcli logs -f {id}")],
+        ),
+    }
+}
+
+/// Whether nothing that happens by itself ever meets this cause: a job it comes after ended otherwise, or is gone.
+#[must_use]
+pub fn is_for_ever(cause: &Cause) -> bool {
+    matches!(cause, Cause::After { end, state, .. }
+        if state.is_none_or(|state| state.is_ended() && !end.is_met_by(state)))
+}
+
+fn explain_parent(id: JobId, parent: JobId, end: ParentEnd, state: Option<State>) -> Explained {
+    let wanted = match end {
+        ParentEnd::Success => "completes",
+        ParentEnd::Failure => "fails",
+        ParentEnd::Any => "ends",
+    };
+    match state {
+        None => stuck(
+            format!("It runs when job {parent} {wanted}, but that job is gone."),
+            [format!("qcli cancel {id}")],
+        ),
+        Some(state) if state.is_ended() && !end.is_met_by(state) => stuck(
+            format!(
+                "It runs when job {parent} {wanted}, but that job {}.",
+                ended_as(state)
+            ),
+            [
+                format!("qcli requeue {parent}"),
+                format!("qcli cancel {id}"),
+            ],
+        ),
+        Some(State::InProgress) => passing(
+            format!("It runs when job {parent} {wanted}; that job runs now."),
+            [format!("qcli logs -f {parent}")],
+        ),
+        Some(state) => passing(
+            format!("It runs when job {parent} {wanted}; that job is {state}."),
+            [format!("qcli why {parent}")],
+        ),
+    }
+}
+
+fn explain_time(job: &Job, reason: WaitReason, at: Timestamp, times: Times) -> Explained {
+    let at = times.moment_and_relative(at);
+    let sentence = match reason {
+        WaitReason::Retry => format!(
+            "Attempt {} of {} failed ({}); the next one starts at {at}.",
+            job.attempt,
+            job.max_attempts,
+            ended::reason(job.class, None),
+        ),
+        WaitReason::Snooze => format!("It asked to run again at {at}."),
+        WaitReason::Limit => format!("A provider's limit has to lift first; it starts at {at}."),
+        WaitReason::Window => format!("Its time window opens at {at}."),
+        WaitReason::Delay | WaitReason::Dependency | WaitReason::Hold => {
+            format!("Its time has not come: it starts at {at}.")
+        }
+    };
+    passing(sentence, [format!("qcli release {}", job.id)])
+}
+
+fn in_line(queue: &str, ahead: u64, workers: u32) -> String {
+    let workers = match workers {
+        1 => "1 worker is".to_owned(),
+        count => format!("{count} workers are"),
+    };
+    match ahead {
+        0 => format!("It is next in line; {workers} alive."),
+        1 => format!("In queue `{queue}` 1 job goes first; {workers} alive."),
+        count => format!("In queue `{queue}` {count} jobs go first; {workers} alive."),
+    }
+}
+
+/// A job that is next needs nothing; one further behind can be moved to the front.
+fn no_remedy(job: &Job, ahead: u64) -> Option<String> {
+    (ahead > 0).then(|| format!("qcli move {} --first", job.id))
+}
+
+fn ended_as(state: State) -> &'static str {
+    match state {
+        State::Completed => "completed",
+        State::Cancelled => "was cancelled",
+        _ => "failed",
+    }
+}
+
+fn jobs(ids: &[JobId]) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    match ids.as_slice() {
+        [] => "nobody".to_owned(),
+        [one] => format!("job {one}"),
+        [first @ .., last] => format!("jobs {} and {last}", first.join(", ")),
+    }
+}
+
+/// A name as a shell needs it.
+fn word(name: &str) -> std::borrow::Cow<'_, str> {
+    shell_words::quote(name)
+}
+
+fn stuck(sentence: String, remedies: impl IntoIterator<Item = String>) -> Explained {
+    Explained {
+        sentence,
+        remedies: remedies.into_iter().collect(),
+        passes_by_itself: false,
+    }
+}
+
+fn passing(sentence: String, remedies: impl IntoIterator<Item = String>) -> Explained {
+    Explained {
+        sentence,
+        remedies: remedies.into_iter().collect(),
+        passes_by_itself: true,
+    }
+}
+
+/// A cause as JSON.
+#[derive(Debug, Serialize)]
+pub struct CauseJson {
+    cause: &'static str,
+    /// A sentence for people.
+    text: String,
+    /// Commands that change it.
+    remedies: Vec<String>,
+    /// Whether it goes away without anybody doing something.
+    passes_by_itself: bool,
+}
+
+impl CauseJson {
+    /// Shows a cause that keeps `job` from running.
+    #[must_use]
+    pub fn new(cause: &Cause, job: &Job, now: Timestamp) -> Self {
+        let explained = explain(cause, job, Times::new(now, false));
+        Self {
+            cause: kind(cause),
+            text: explained.sentence,
+            remedies: explained.remedies,
+            passes_by_itself: explained.passes_by_itself,
+        }
+    }
+}
+
+/// The cause in one word, for programs.
+fn kind(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::Held { .. } => "held",
+        Cause::After { .. } => "after",
+        Cause::Until { .. } => "until",
+        Cause::QueuePaused { .. } => "queue_paused",
+        Cause::QueueFull { .. } => "queue_full",
+        Cause::KeyFull { .. } => "key_full",
+        Cause::LimitEmpty { .. } => "limit_empty",
+        Cause::NoWorker { .. } => "no_worker",
+        Cause::InLine { .. } => "in_line",
+        Cause::Stopping { .. } => "stopping",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{self, NOON, noon_plus};
+    use super::*;
+
+    fn explained(cause: &Cause) -> Explained {
+        explain(
+            cause,
+            &samples::job(State::Pending),
+            Times::new(noon_plus(60), false),
+        )
+    }
+
+    fn after(end: ParentEnd, state: Option<State>) -> Cause {
+        Cause::After {
+            parent: JobId(41),
+            end,
+            state,
+        }
+    }
+
+    #[test]
+    fn every_cause_is_a_sentence_and_what_waits_for_a_person_names_a_command() {
+        let queue = || "build".to_owned();
+        let causes = [
+            Cause::Held { since: NOON },
+            after(ParentEnd::Success, Some(State::Failed)),
+            after(ParentEnd::Any, Some(State::Pending)),
+            after(ParentEnd::Failure, None),
+            Cause::Until {
+                reason: WaitReason::Retry,
+                at: noon_plus(100),
+            },
+            Cause::QueuePaused {
+                queue: queue(),
+                since: NOON,
+            },
+            Cause::QueueFull {
+                queue: queue(),
+                running: 2,
+                concurrency: 2,
+            },
+            Cause::KeyFull {
+                key: "repo".into(),
+                running: vec![JobId(1), JobId(2)],
+                places: 2,
+            },
+            Cause::LimitEmpty {
+                limit: "api".into(),
+                until: noon_plus(90),
+            },
+            Cause::NoWorker { queue: queue() },
+            Cause::InLine {
+                ahead: 3,
+                workers: 1,
+            },
+            Cause::Stopping { since: NOON },
+        ];
+        for cause in &causes {
+            let Explained {
+                sentence, remedies, ..
+            } = explained(cause);
+            assert!(
+                sentence.ends_with('.') && sentence.starts_with(char::is_uppercase),
+                "{sentence}"
+            );
+            assert!(!remedies.is_empty(), "{cause:?}");
+            assert!(
+                remedies.iter().all(|remedy| remedy.starts_with("qcli ")),
+                "{remedies:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_parent_that_ended_otherwise_blocks_for_ever_and_says_how_to_mend_it() {
+        let cause = after(ParentEnd::Success, Some(State::Failed));
+        assert!(is_for_ever(&cause));
+        let explained = explained(&cause);
+        assert_eq!(
+            explained.sentence,
+            "It runs when job 41 completes, but that job failed."
+        );
+        assert_eq!(explained.remedies, ["qcli requeue 41", "qcli cancel 4"]);
+        assert!(!explained.passes_by_itself);
+    }
+
+    #[test]
+    fn a_parent_that_still_goes_is_waited_for() {
+        for (end, state) in [
+            (ParentEnd::Success, State::InProgress),
+            (ParentEnd::Failure, State::Blocked),
+            (ParentEnd::Any, State::Pending),
+        ] {
+            assert!(!is_for_ever(&after(end, Some(state))), "{end} {state}");
+        }
+        assert!(is_for_ever(&after(ParentEnd::Any, None)), "gone");
+    }
+
+    #[test]
+    fn a_name_in_a_command_is_quoted_as_a_shell_needs_it() {
+        let cause = Cause::QueuePaused {
+            queue: "my queue".into(),
+            since: NOON,
+        };
+        assert_eq!(explained(&cause).remedies, ["qcli queue resume 'my queue'"]);
+    }
+}

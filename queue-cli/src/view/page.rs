@@ -1,0 +1,489 @@
+//! A job as a page: all that a person asks when one job is looked at.
+//!
+//! Owns the sections of `qcli show` and their order: what it is and how it stands, what to type, its times, what it
+//! hangs together with, its attempts, what it saved. The command prints the sections and adds the last lines of the log.
+
+use std::time::Duration;
+
+use queue_core::{
+    Class, Job, State,
+    attempt::{Attempt, Progress},
+    checkpoint::{self, Checkpoint},
+    job::RunOptions,
+    retry,
+    store::{Detail, Summary},
+    units::{format_bytes, format_duration},
+};
+
+use super::{cause, command, ended, env, json, line};
+use crate::output::{
+    color::Role,
+    table::{Cell, Column, Fields, Table, truncate},
+    time::{Times, span},
+};
+
+/// A checkpoint longer than this is cut on the page; `qcli checkpoint get` prints the whole of it.
+const CHECKPOINT_CELLS: usize = 200;
+
+/// The sections of a page, as they are printed.
+#[derive(Debug)]
+pub struct Page {
+    /// What it is and how it stands.
+    pub facts: Fields,
+    /// Its attempts, oldest first; none where it was never claimed.
+    pub attempts: Option<Table>,
+    /// What it saved.
+    pub checkpoints: Option<Fields>,
+    /// Its environment, where that was asked for.
+    pub env: Option<Fields>,
+}
+
+/// Lays out the page of a job.
+#[must_use]
+pub fn page(detail: &Detail, with_env: bool, times: Times) -> Page {
+    let mut facts = Fields::new();
+    put_identity(&mut facts, detail);
+    put_standing(&mut facts, detail, times);
+    put_times(&mut facts, &detail.summary, times);
+    put_settings(&mut facts, detail);
+    put_relations(&mut facts, detail);
+    if !with_env {
+        facts.add_if("environment", env_names(detail));
+    }
+    Page {
+        facts,
+        attempts: (!detail.attempts.is_empty()).then(|| attempts(&detail.attempts, times)),
+        checkpoints: checkpoints(&detail.checkpoints, times),
+        env: with_env.then(|| env_values(detail)),
+    }
+}
+
+fn put_identity(facts: &mut Fields, detail: &Detail) {
+    let Summary {
+        job,
+        tags,
+        cwd,
+        command,
+        ..
+    } = &detail.summary;
+    let name = job.name.as_ref().map(|name| format!("{} {name}", job.id));
+    facts.add("job", name.unwrap_or_else(|| job.id.to_string()));
+    facts.add("command", command::one_line(command));
+    facts.add("directory", cwd.to_lossy());
+    facts.add(
+        "queue",
+        match job.priority {
+            0 => job.queue.clone(),
+            priority => format!("{}, priority {priority}", job.queue),
+        },
+    );
+    let tags: Vec<String> = tags
+        .iter()
+        .map(|(key, value)| {
+            if value.is_empty() {
+                key.clone()
+            } else {
+                format!("{key}={value}")
+            }
+        })
+        .collect();
+    facts.add_if("tags", some(&tags));
+}
+
+/// The condition, why it does not run, and what to type about that.
+fn put_standing(facts: &mut Fields, detail: &Detail, times: Times) {
+    let Summary { job, last, .. } = &detail.summary;
+    let stands = line::stands(&detail.summary, times.now());
+    facts.add("condition", Cell::colored(stands, line::role(job.state)));
+    for cause in &detail.causes {
+        let explained = cause::explain(cause, job, times);
+        facts.add("why", explained.sentence);
+        facts.add_if("change it", some_commands(&explained.remedies));
+    }
+    facts.add_if("change it", remedy_of_end(&detail.summary));
+    let message = last
+        .as_ref()
+        .filter(|_| ended::ran(job))
+        .and_then(|last| last.message.as_deref());
+    facts.add_if("message", message);
+    facts.add_if(
+        "progress",
+        last.as_ref()
+            .and_then(|last| last.progress.as_ref())
+            .map(progress),
+    );
+}
+
+/// What a person may want to do with a job that ended badly.
+fn remedy_of_end(summary: &Summary) -> Option<String> {
+    let job = &summary.job;
+    let again = format!("`qcli requeue {}`", job.id);
+    match (job.state, job.class) {
+        (State::Failed, Some(Class::BadCwd)) => Some(format!(
+            "make the directory {}, then {again}",
+            summary.cwd.to_lossy()
+        )),
+        (State::Failed, Some(Class::SpawnFailed)) => Some(format!(
+            "see that the program is there and may be run, then {again}"
+        )),
+        (State::Failed | State::Cancelled, _) => Some(again),
+        _ => None,
+    }
+}
+
+fn progress(progress: &Progress) -> String {
+    let count = match progress.total {
+        Some(total) if total > 0 => {
+            let percent = u128::from(progress.done.min(total)) * 100 / u128::from(total);
+            format!("{}/{total} ({percent} %)", progress.done)
+        }
+        Some(total) => format!("{}/{total}", progress.done),
+        None => progress.done.to_string(),
+    };
+    match &progress.text {
+        Some(text) => format!("{count} {text}"),
+        None => count,
+    }
+}
+
+fn put_times(facts: &mut Fields, summary: &Summary, times: Times) {
+    let job = &summary.job;
+    facts.add("created", times.moment_and_relative(job.created_at));
+    if let Some(at) = job.run_at.filter(|_| job.state.is_waiting()) {
+        let label = if json::is_between_attempts(summary) {
+            "next attempt"
+        } else {
+            "not before"
+        };
+        facts.add(label, times.moment_and_relative(at));
+    }
+    facts.add_if(
+        "started",
+        summary.started_at.map(|at| times.moment_and_relative(at)),
+    );
+    if let Some(at) = job.finished_at {
+        let took = summary.started_at.map(|started| span(at.since(started)));
+        let took = took
+            .map(|took| format!(", took {took}"))
+            .unwrap_or_default();
+        facts.add(
+            "finished",
+            format!("{}{took}", times.moment_and_relative(at)),
+        );
+    }
+    let expires = job.expires_at.filter(|_| job.state.is_waiting());
+    facts.add_if("given up", expires.map(|at| times.moment_and_relative(at)));
+}
+
+fn put_settings(facts: &mut Fields, detail: &Detail) {
+    let job = &detail.summary.job;
+    facts.add(
+        "attempts",
+        format!(
+            "{} of {}, backoff {}",
+            job.attempt, job.max_attempts, job.backoff
+        ),
+    );
+    facts.add_if("if it fails", next_if_it_fails(job));
+    if job.stalls > 0 {
+        facts.add(
+            "stalls",
+            format!(
+                "{} of {}: its worker died under it",
+                job.stalls, job.max_stalls
+            ),
+        );
+    }
+    let limits: Vec<String> = job.limits.iter().map(ToString::to_string).collect();
+    facts.add_if("limits", some(&limits));
+    facts.add_if("concurrency key", job.concurrency_key.as_deref());
+    let unique = job.unique.as_ref();
+    facts.add_if(
+        "unique key",
+        unique.map(|(key, span)| format!("{key} (while {span})")),
+    );
+    facts.add_if("options", some(&options(&detail.body.options)));
+}
+
+/// What follows if the running attempt fails: the wait is known before, by the same arithmetic as the store's.
+fn next_if_it_fails(job: &Job) -> Option<String> {
+    (job.state == State::InProgress && job.attempts_left() > 0).then(|| {
+        let wait = retry::delay(&job.backoff, job.id.0, job.attempt);
+        format!("attempt {} starts {} later", job.attempt + 1, span(wait))
+    })
+}
+
+fn options(options: &RunOptions) -> Vec<String> {
+    let RunOptions {
+        timeout_ms,
+        idle_timeout_ms,
+        grace_ms,
+        stdin,
+        log_cap,
+        direct,
+        no_retry,
+    } = options;
+    let duration = |name: &str, millis: &Option<u64>| {
+        millis.map(|millis| format!("{name} {}", format_duration(Duration::from_millis(millis))))
+    };
+    let codes: Vec<String> = no_retry.iter().map(ToString::to_string).collect();
+    [
+        duration("timeout", timeout_ms),
+        duration("idle timeout", idle_timeout_ms),
+        duration("grace", grace_ms),
+        stdin
+            .as_ref()
+            .map(|file| format!("input {}", file.to_lossy())),
+        log_cap.map(|bytes| format!("log cap {}", format_bytes(bytes))),
+        direct.then(|| "direct".to_owned()),
+        some(&codes).map(|codes| format!("no retry after exit code {codes}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn put_relations(facts: &mut Fields, detail: &Detail) {
+    for (after, state, is_met) in &detail.after {
+        let state = state.map_or("gone", State::as_str);
+        let met = if *is_met { "" } else { ", not met" };
+        facts.add(
+            "after",
+            format!("job {}:{} ({state}{met})", after.parent, after.end),
+        );
+    }
+    let dependants: Vec<String> = detail
+        .dependants
+        .iter()
+        .map(|(id, end, state)| format!("job {id}:{end} ({state})"))
+        .collect();
+    facts.add_if("before", some(&dependants));
+}
+
+fn env_names(detail: &Detail) -> Option<String> {
+    let names: Vec<String> = detail.body.env.keys().cloned().collect();
+    some(&names)
+}
+
+/// Names with the values that may be shown.
+fn env_values(detail: &Detail) -> Fields {
+    let mut fields = Fields::new();
+    for (name, value) in &detail.body.env {
+        let shown = env::shown(name, value).map(queue_core::raw_text::RawText::to_lossy);
+        fields.add(name, shown.unwrap_or_else(|| env::HIDDEN.to_owned()));
+    }
+    fields
+}
+
+fn attempts(attempts: &[Attempt], times: Times) -> Table {
+    let mut table = Table::new([
+        Column::right("#"),
+        Column::left("ENDED"),
+        Column::right("TOOK"),
+        Column::left("STARTED"),
+        Column::left("WORKER"),
+        Column::right("PID"),
+        Column::flexible("MESSAGE"),
+    ]);
+    for attempt in attempts {
+        let started = attempt
+            .process
+            .as_ref()
+            .map_or(attempt.claimed_at, |process| process.started_at);
+        let until = attempt.ended_at.unwrap_or_else(|| times.now());
+        table.row([
+            Cell::from(u64::from(attempt.number)),
+            how_it_ended(attempt),
+            Cell::from(span(until.since(started))),
+            Cell::from(times.moment(started)),
+            Cell::from(worker(attempt)),
+            Cell::from(
+                attempt
+                    .process
+                    .as_ref()
+                    .map(|process| process.pid.to_string())
+                    .unwrap_or_default(),
+            ),
+            Cell::from(attempt.message.clone().unwrap_or_default()),
+        ]);
+    }
+    table
+}
+
+fn how_it_ended(attempt: &Attempt) -> Cell {
+    match (attempt.ended_at, attempt.class) {
+        (None, _) => Cell::colored("running", Role::Active),
+        (Some(_), None) => Cell::colored("completed", Role::Good),
+        (Some(_), class) => Cell::colored(ended::reason(class, Some(attempt)), Role::Bad),
+    }
+}
+
+fn worker(attempt: &Attempt) -> String {
+    match &attempt.adopted_by {
+        Some(adopter) => format!("{}, adopted by {adopter}", attempt.worker_name),
+        None => attempt.worker_name.clone(),
+    }
+}
+
+fn checkpoints(saved: &[Checkpoint], times: Times) -> Option<Fields> {
+    let mut fields = Fields::new();
+    for saved in saved {
+        let label = if saved.name == checkpoint::DEFAULT {
+            "checkpoint"
+        } else {
+            &saved.name
+        };
+        let value = truncate(&String::from_utf8_lossy(&saved.value), CHECKPOINT_CELLS);
+        fields.add(
+            label,
+            format!("{value} (saved {})", times.relative(saved.at)),
+        );
+    }
+    (!saved.is_empty()).then_some(fields)
+}
+
+/// The words with commas between them, if there are any.
+fn some(words: &[String]) -> Option<String> {
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn some_commands(commands: &[String]) -> Option<String> {
+    (!commands.is_empty()).then(|| {
+        let quoted: Vec<String> = commands
+            .iter()
+            .map(|command| format!("`{command}`"))
+            .collect();
+        quoted.join(" or ")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{self, NOON, noon_plus};
+    use super::*;
+    use crate::output::color::Paint;
+    use queue_core::{
+        JobId, WaitReason,
+        job::{After, ParentEnd},
+        why::Cause,
+    };
+
+    fn facts(detail: &Detail) -> String {
+        page(detail, false, Times::new(noon_plus(300), false))
+            .facts
+            .render(Paint::plain())
+    }
+
+    #[test]
+    fn a_page_says_what_it_is_how_it_stands_and_what_to_type() {
+        assert_eq!(
+            facts(&samples::failed()),
+            "\
+job          4 nightly
+command      make 'all tests'
+directory    /src
+queue        build, priority 5
+tags         team=a
+condition    failed: exit code 3
+change it    `qcli requeue 4`
+created      2026-03-01T12:00:00.000Z
+started      2026-03-01T12:03:20.000Z
+finished     2026-03-01T12:04:02.000Z, took 42s
+attempts     2 of 3, backoff exp:10s..1h
+options      timeout 1m30s
+environment  API_TOKEN, LANG
+"
+        );
+    }
+
+    #[test]
+    fn a_job_between_attempts_says_exactly_when_the_next_one_starts() {
+        let mut detail = samples::failed();
+        let at = noon_plus(400);
+        let job = &mut detail.summary.job;
+        (job.state, job.wait_reason, job.run_at) =
+            (State::Scheduled, Some(WaitReason::Retry), Some(at));
+        job.finished_at = None;
+        detail.causes = vec![Cause::Until {
+            reason: WaitReason::Retry,
+            at,
+        }];
+        detail.summary.cause = detail.causes.first().cloned();
+        let text = facts(&detail);
+        assert!(
+            text.contains("condition     retry 3/3 in 1m40s\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("next attempt  2026-03-01T12:06:40.000Z\n"),
+            "{text}"
+        );
+        assert!(text.contains("change it     `qcli release 4`\n"), "{text}");
+    }
+
+    #[test]
+    fn attempts_show_who_ran_them_and_who_took_over() {
+        let mut detail = samples::failed();
+        detail.attempts[1].adopted_by = Some("desk-2".into());
+        let table = page(&detail, false, Times::new(noon_plus(300), false))
+            .attempts
+            .unwrap();
+        let text = table.render(None, Paint::plain(), true);
+        let rows: Vec<&str> = text.lines().collect();
+        assert!(
+            rows[1].contains("signal") && rows[1].contains("desk-1"),
+            "{text}"
+        );
+        assert!(
+            rows[2].contains("exit code 3") && rows[2].contains("desk-1, adopted by desk-2"),
+            "{text}"
+        );
+        assert!(
+            rows[2].contains("42s") && rows[2].contains("4711"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn relations_and_what_was_saved_are_shown() {
+        let mut detail = samples::failed();
+        detail.after = vec![(
+            After {
+                parent: JobId(3),
+                end: ParentEnd::Success,
+            },
+            Some(State::Failed),
+            false,
+        )];
+        detail.dependants = vec![(JobId(9), ParentEnd::Any, State::Blocked)];
+        let text = facts(&detail);
+        assert!(
+            text.contains("after        job 3:success (failed, not met)\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("before       job 9:any (blocked)\n"),
+            "{text}"
+        );
+        let saved = page(&detail, false, Times::new(NOON, false))
+            .checkpoints
+            .unwrap();
+        assert!(
+            saved
+                .render(Paint::plain())
+                .starts_with("checkpoint  {\"step\":7} (saved ")
+        );
+    }
+
+    #[test]
+    fn a_secret_value_is_on_no_page() {
+        // L5
+        let env = page(&samples::failed(), true, Times::new(NOON, false))
+            .env
+            .unwrap();
+        assert_eq!(
+            env.render(Paint::plain()),
+            "API_TOKEN  (hidden)\nLANG       C\n"
+        );
+    }
+}
