@@ -77,6 +77,10 @@ pub enum Error {
     #[error("it comes after job {0}, which does not exist")]
     ParentNotFound(JobId),
 
+    /// A dependency names a job of the same batch that does not stand before it, or was refused.
+    #[error("it comes after job {} of its batch, which was not added before it", .0 + 1)]
+    ParentNotInBatch(usize),
+
     /// Dependencies must not lead back to the job.
     #[error("job {job} would wait for itself: {}", chain(path))]
     DependencyCycle {
@@ -160,7 +164,7 @@ pub enum Error {
 }
 
 /// Why the store failed. Nothing was changed unless the text says otherwise.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The path is a directory.
     #[error("{} is a directory, not a store", .0.display())]
@@ -233,6 +237,15 @@ pub enum StoreError {
         waited: Duration,
     },
 
+    /// A query ran too long and was ended.
+    #[error("a query on {} took longer than {} and was ended", path.display(), crate::units::format_duration(*limit))]
+    TooSlow {
+        /// The store.
+        path: PathBuf,
+        /// How long it may take.
+        limit: Duration,
+    },
+
     /// Reading or writing failed below the engine.
     #[error("{} failed below the database: {detail}", path.display())]
     Io {
@@ -286,7 +299,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same may well go through a moment later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, StoreError::Busy { .. })
+        matches!(self, StoreError::Busy { .. } | StoreError::TooSlow { .. })
     }
 }
 

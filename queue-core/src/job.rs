@@ -224,6 +224,9 @@ pub struct NewJob {
     pub hold: bool,
     /// Jobs that have to end first.
     pub after: Vec<After>,
+    /// Jobs handed in together with it, and before it, that have to end first: by their place in
+    /// the batch, counted from 0.
+    pub after_in_batch: Vec<(usize, ParentEnd)>,
     /// The most attempts that count.
     pub max_attempts: NonZeroU32,
     /// How often its worker may die under it before it fails.
@@ -270,6 +273,7 @@ impl NewJob {
             start: StartAt::Now,
             hold: false,
             after: Vec::new(),
+            after_in_batch: Vec::new(),
             max_attempts: Self::MAX_ATTEMPTS,
             max_stalls: Self::MAX_STALLS,
             backoff: Backoff::default(),

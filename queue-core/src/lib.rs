@@ -1,12 +1,13 @@
 //! The queue: states, leases, policies, storage.
 //!
 //! A map, from the outside in:
-//! - [`store`]: [`Store`], one method per verb;
+//! - [`store`]: [`Store`], one method per verb, and its engine [`SqliteStore`];
 //! - the nouns: [`job`], [`attempt`], [`lease`], [`checkpoint`], [`queue`], [`limit`], [`worker`];
 //! - the decisions, plain functions without input or output: [`state`], [`retry`], [`bucket`],
 //!   [`why`];
 //! - what they are made of: [`clock`], [`units`], [`raw_text`], [`words`], [`error`];
-//! - [`wake`], how processes tell each other that something was written.
+//! - [`wake`], how processes tell each other that something was written;
+//! - [`failpoint`], places where a test may have the process killed.
 //!
 //! Core decides, edges act: nothing here prints, spawns or asks what time it is.
 
@@ -15,6 +16,7 @@ pub mod bucket;
 pub mod checkpoint;
 pub mod clock;
 pub mod error;
+pub mod failpoint;
 pub mod job;
 pub mod lease;
 pub mod limit;
@@ -34,5 +36,5 @@ pub use error::{Error, Result, StoreError};
 pub use job::{Command, Enqueued, Job, JobId, NewJob};
 pub use lease::{Epoch, Fence, Holder, Lease};
 pub use state::{Class, State, Verb, WaitReason};
-pub use store::Store;
+pub use store::{Store, sqlite::SqliteStore};
 pub use worker::WorkerId;

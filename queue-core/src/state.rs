@@ -135,15 +135,15 @@ pub const TRANSITIONS: &[Transition] = {
         row(InProgress, Verb::Retry, &[Scheduled]),
         row(InProgress, Verb::Snooze, &[Scheduled]),
         row(InProgress, Verb::HandBack, &[Pending]),
-        row(InProgress, Verb::Rescue, &[Scheduled, Failed]),
+        row(InProgress, Verb::Rescue, &[Pending, Failed]),
         row(InProgress, Verb::Abort, &[Cancelled]),
         row(InProgress, Verb::Cancel, &[InProgress]),
         row(Completed, Verb::Cancel, &[Completed]),
-        row(Completed, Verb::Requeue, &[Pending, Blocked]),
+        row(Completed, Verb::Requeue, &[Pending, Scheduled, Blocked]),
         row(Failed, Verb::Cancel, &[Failed]),
-        row(Failed, Verb::Requeue, &[Pending, Blocked]),
+        row(Failed, Verb::Requeue, &[Pending, Scheduled, Blocked]),
         row(Cancelled, Verb::Cancel, &[Cancelled]),
-        row(Cancelled, Verb::Requeue, &[Pending, Blocked]),
+        row(Cancelled, Verb::Requeue, &[Pending, Scheduled, Blocked]),
     ]
 };
 

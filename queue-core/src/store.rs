@@ -4,6 +4,8 @@
 //! through it; `tests/conformance` holds every engine to the contracts below. Time is always an
 //! argument. A method that returns an error has changed nothing, unless its text says otherwise.
 
+pub mod sqlite;
+
 use crate::{
     attempt::{Attempt, Finished, Orphan, Progress, Report, Started},
     bucket::Quota,

@@ -17,7 +17,7 @@ impl From<Error> for CliError {
             Error::JobNotFound(_) => {
                 Self::not_found(message).hint("`qcli list` shows numbers and names")
             }
-            Error::ParentNotFound(_) => Self::not_found(message)
+            Error::ParentNotFound(_) | Error::ParentNotInBatch(_) => Self::not_found(message)
                 .hint("`qcli list` shows the jobs that a new one can come after"),
             Error::Refused { job, state, verb } => refused(job, state, verb),
             Error::LeaseLost { job, taken_by, .. } => lease_lost(message, job, taken_by),
@@ -162,6 +162,7 @@ fn store_hint(error: &StoreError) -> String {
             "nothing that was acknowledged is lost; make room (`df -h {}`), then try again",
             shell(directory(path))
         ),
+        StoreError::TooSlow { .. } => "ask for less at once, as with `--limit 100`".to_owned(),
         StoreError::Busy { .. } => "nothing was changed; try again".to_owned(),
         StoreError::OldEngine { .. } => {
             "build with the bundled SQLite, as `cargo build --release` does".to_owned()

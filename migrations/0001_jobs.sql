@@ -1,0 +1,237 @@
+-- 0001_jobs: queues, jobs, their attempts and everything a worker decides by.
+-- Times are integer milliseconds since the Unix epoch unless the name says otherwise.
+-- Rows that change often are narrow; what is written once stands apart in job_body.
+
+-- What the store says of itself.
+create table meta (
+  key   text primary key,
+  value text not null
+) strict, without rowid;
+
+-- The end of the line: the place that the next job takes, and when the last one joined. Neither
+-- ever falls, however the wall clock is set.
+create table line (
+  one       integer primary key check (one = 1),
+  place     integer not null,
+  queued_at integer not null
+) strict;
+insert into line values (1, 0, 0);
+
+-- A named line of jobs. Ageing of 0 means strict priorities.
+create table queue (
+  name        text primary key,
+  paused_at   integer,
+  concurrency integer check (concurrency > 0),
+  ageing_ms   integer not null default 3600000 check (ageing_ms >= 0),
+  created_at  integer not null
+) strict, without rowid;
+
+-- Jobs that may start under the same conditions form a lane, first in, first out. A lane knows
+-- the first of its pending jobs and how that one ranks among the heads of all lanes, so that a
+-- claim looks at lanes, and a shut lane costs nothing however many jobs stand in it.
+create table lane (
+  id              integer primary key,
+  queue           text not null references queue (name),
+  kind            text not null,
+  limits          text not null,            -- JSON array of {name, cost}, sorted; '[]' for none
+  concurrency_key text not null,            -- '' for none
+  priority        integer not null,
+  head            integer,                  -- position of the first pending job, if there is one
+  rank            integer,                  -- lower goes first
+  shut_at         integer,                  -- an empty bucket shut it at this time
+  shut_until      integer,                  -- until then
+  shut_by         text,                     -- the limit
+  check ((head is null) = (rank is null)),
+  check ((shut_at is null) = (shut_until is null) and (shut_at is null) = (shut_by is null)),
+  unique (queue, kind, limits, concurrency_key, priority)
+) strict;
+
+-- Which lanes can be claimed from, best first?
+create index lane_open on lane (queue, kind, rank, head)
+  where head is not null and shut_until is null;
+-- Which lanes open again by themselves?
+create index lane_shut on lane (shut_until) where shut_until is not null;
+
+create table worker (
+  id          integer primary key autoincrement,
+  name        text not null,
+  host        text not null,
+  pid         integer not null,
+  boot        text,
+  version     text not null,
+  concurrency integer not null,
+  queues      text not null,                -- JSON array; empty for all
+  started_at  integer not null,
+  seen_at     integer not null,
+  stopped_at  integer
+) strict;
+
+-- Autoincrement: an id is never given out twice, so a late writer cannot hit another job.
+create table job (
+  id                  integer primary key autoincrement,
+  uid                 text not null unique,
+  queue               text not null references queue (name),
+  kind                text not null,
+  name                text,
+  state               text not null check (state in
+                        ('scheduled', 'pending', 'blocked', 'in_progress',
+                         'completed', 'failed', 'cancelled')),
+  wait_reason         text check (wait_reason in
+                        ('delay', 'retry', 'snooze', 'limit', 'window', 'dependency', 'hold')),
+  class               text check (class in
+                        ('exit_code', 'signal', 'timeout', 'idle_timeout', 'oom', 'spawn_failed',
+                         'bad_cwd', 'bad_payload', 'usage', 'lease_lost', 'lease_expired',
+                         'worker_died', 'rebooted', 'cancelled', 'expired', 'interrupted',
+                         'snoozed', 'check_failed', 'limit', 'auth', 'billing', 'refusal',
+                         'context_full', 'max_turns', 'over_budget', 'crash')),
+  priority            integer not null check (priority between -1000 and 1000),
+  position            integer not null,     -- first in, first out inside a lane
+  queued_at           integer not null,     -- when it joined the line; never falls with position
+  lane                integer not null references lane (id),
+  run_at              integer,
+  attempt             integer not null default 0 check (attempt >= 0),
+  max_attempts        integer not null check (max_attempts > 0),
+  stalls              integer not null default 0 check (stalls >= 0),
+  max_stalls          integer not null check (max_stalls >= 0),
+  backoff             text not null,
+  epoch               integer not null default 0,   -- rises at every claim, never falls
+  holder              integer not null default 0,   -- rises whenever a worker takes the lease
+  worker              integer,                      -- not a reference: a job outlives that row
+  lease_boot          text,                         -- the boot that lease_until belongs to
+  lease_until         integer,                      -- milliseconds of the monotonic clock
+  lease_expires_at    integer,                      -- the same on the wall clock
+  unique_key          text,
+  unique_while        text check (unique_while in ('queued', 'live', 'kept')),
+  concurrency_key     text not null default '',     -- '' for none
+  waiting_on          integer not null default 0 check (waiting_on >= 0),
+  held_at             integer,
+  cancel_requested_at integer,
+  expires_at          integer,
+  created_at          integer not null,
+  finished_at         integer,
+
+  check ((finished_at is not null) = (state in ('completed', 'failed', 'cancelled'))),
+  check ((worker is not null) = (state = 'in_progress')),
+  check ((lease_expires_at is not null) = (state = 'in_progress')),
+  check ((lease_boot is null) = (lease_until is null)),
+  check (lease_boot is null or state = 'in_progress'),
+  check (state <> 'scheduled' or (run_at is not null and wait_reason is not null)),
+  check (state <> 'blocked' or (wait_reason is not null and wait_reason in ('dependency', 'hold'))),
+  check (state in ('scheduled', 'blocked') or wait_reason is null),
+  check (state <> 'in_progress' or epoch > 0),
+  check ((unique_key is null) = (unique_while is null))
+) strict;
+
+-- What is next in a lane?
+create index job_pending on job (lane, position) where state = 'pending';
+-- What has fallen due?
+create index job_due on job (run_at) where state = 'scheduled';
+-- What runs, in which queue? Few rows: as many as there are slots.
+create index job_running on job (queue) where state = 'in_progress';
+-- Who takes the places of a concurrency key?
+create index job_key on job (concurrency_key)
+  where state = 'in_progress' and concurrency_key <> '';
+-- What has waited longer than it may?
+create index job_expiring on job (expires_at)
+  where expires_at is not null and state in ('scheduled', 'pending', 'blocked');
+-- What ended, oldest first?
+create index job_finished on job (state, finished_at) where finished_at is not null;
+-- How many are in each state of a queue?
+create index job_state on job (queue, state);
+create index job_name on job (name) where name is not null;
+-- A key has one job at a time, for as long as that job keeps it.
+create unique index job_unique on job (unique_key)
+  where unique_key is not null
+    and (unique_while = 'kept'
+         or (unique_while = 'live'
+             and state in ('scheduled', 'pending', 'blocked', 'in_progress'))
+         or (unique_while = 'queued' and state in ('scheduled', 'pending', 'blocked')));
+
+create table job_body (
+  job     integer primary key references job (id) on delete cascade,
+  command text not null,                    -- JSON: argv, shell, script or payload
+  cwd     text not null,                    -- JSON
+  env     text not null,                    -- JSON object
+  options text not null,                    -- JSON object
+  result  text                              -- JSON
+) strict;
+
+create table tag (
+  job   integer not null references job (id) on delete cascade,
+  key   text not null,
+  value text not null,
+  primary key (job, key)
+) strict, without rowid;
+create index tag_value on tag (key, value);
+
+-- One try at a job. Its worker is not a reference: history outlives that row.
+create table attempt (
+  job               integer not null references job (id) on delete cascade,
+  epoch             integer not null,
+  number            integer not null,
+  worker            integer not null,
+  adopted_by        integer,
+  boot              text,
+  claimed_at        integer not null,
+  started_at        integer,
+  pid               integer,
+  pid_started       integer,                -- clock ticks since boot
+  log               text,
+  ended_at          integer,
+  class             text check (class in
+                      ('exit_code', 'signal', 'timeout', 'idle_timeout', 'oom', 'spawn_failed',
+                       'bad_cwd', 'bad_payload', 'usage', 'lease_lost', 'lease_expired',
+                       'worker_died', 'rebooted', 'cancelled', 'expired', 'interrupted',
+                       'snoozed', 'check_failed', 'limit', 'auth', 'billing', 'refusal',
+                       'context_full', 'max_turns', 'over_budget', 'crash')),
+  exit_code         integer,
+  signal            integer,
+  message           text,
+  user_ms           integer,
+  system_ms         integer,
+  max_rss_kib       integer,
+  progress          text,                   -- JSON
+  cost_usd          real,
+  session_id        text,
+  primary key (job, epoch)
+) strict, without rowid;
+-- What ended since?
+create index attempt_ended on attempt (ended_at) where ended_at is not null;
+
+create table checkpoint (
+  job   integer not null references job (id) on delete cascade,
+  name  text not null,
+  value blob not null,
+  epoch integer not null,
+  at    integer not null,
+  primary key (job, name)
+) strict, without rowid;
+
+-- job comes after parent. The parent is not a reference: were it gone, the job would still wait.
+create table dependency (
+  job    integer not null references job (id) on delete cascade,
+  parent integer not null,
+  needs  text not null check (needs in ('success', 'failure', 'any')),
+  met    integer not null default 0 check (met in (0, 1)),
+  primary key (job, parent)
+) strict, without rowid;
+create index dependency_parent on dependency (parent);
+
+-- A token bucket. tat_ns is the theoretical arrival time of its next cell, in nanoseconds since
+-- the Unix epoch.
+create table limit_bucket (
+  name       text primary key,
+  count      integer not null check (count > 0),
+  per_ms     integer not null check (per_ms > 0),
+  burst      integer not null check (burst > 0),
+  tat_ns     integer,
+  spent      integer not null default 0,
+  created_at integer not null
+) strict, without rowid;
+
+-- How many jobs with a concurrency key may run at once, where that is not one. Who does is
+-- counted over the jobs in progress, never kept: nothing can leak.
+create table concurrency_key (
+  key    text primary key,
+  places integer not null check (places > 0)
+) strict, without rowid;

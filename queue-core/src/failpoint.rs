@@ -1,0 +1,56 @@
+//! Named places between two steps at which a test may have the process killed.
+//!
+//! Present only with the feature `failpoints`, which the test suites alone turn on; without it
+//! every call compiles to nothing. `QUEUE_FAILPOINT=NAME` or `NAME:N` arms one: the process sends
+//! itself SIGKILL the Nth time it gets there, as a power cut or the kernel would.
+
+/// Every place, by what happens around it.
+pub const ALL: &[&str] = &[
+    "migrate.begun",
+    "migrate.applied",
+    "migrate.committed",
+    "transaction.begun",
+    "transaction.done",
+    "transaction.committed",
+    "enqueue.job_written",
+    "enqueue.body_written",
+    "enqueue.dependencies_written",
+    "claim.tokens_spent",
+    "claim.job_taken",
+    "claim.attempt_written",
+    "heartbeat.written",
+    "outcome.attempt_ended",
+    "outcome.job_moved",
+    "outcome.dependants_moved",
+    "checkpoint.written",
+    "prune.job_removed",
+];
+
+/// Kills the process here if the environment says so.
+#[cfg(feature = "failpoints")]
+pub fn hit(name: &'static str) {
+    use std::sync::{
+        OnceLock,
+        atomic::{AtomicI64, Ordering},
+    };
+    static ARMED: OnceLock<Option<(String, AtomicI64)>> = OnceLock::new();
+    debug_assert!(ALL.contains(&name), "failpoint {name} is not listed");
+    let armed = ARMED.get_or_init(|| {
+        let text = std::env::var("QUEUE_FAILPOINT").ok()?;
+        let (name, times) = text.split_once(':').unwrap_or((&text, "1"));
+        Some((name.to_owned(), AtomicI64::new(times.parse().ok()?)))
+    });
+    if let Some((armed, left)) = armed
+        && armed == name
+        && left.fetch_sub(1, Ordering::SeqCst) == 1
+    {
+        let own = rustix::process::getpid();
+        // Nothing is to run after this, not even a destructor.
+        let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
+    }
+}
+
+/// Nothing: the failpoints are not compiled in.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn hit(_name: &'static str) {}

@@ -1,0 +1,461 @@
+//! The SQLite engine of [`Store`].
+//!
+//! One connection writes, on a thread of its own that gathers callers' changes into shared
+//! transactions; a small pool reads. Each method here hands one function the transaction and
+//! nothing else: the files beside this one hold them, by subject, and `sqlite/sql/` their
+//! statements.
+
+mod archive;
+mod causes;
+mod claim;
+mod connection;
+mod cycle;
+mod dependencies;
+mod enqueue;
+mod fault;
+mod lanes;
+mod lease;
+mod limits;
+mod looking;
+mod migrate;
+mod moves;
+mod outcome;
+mod people;
+mod pool;
+mod queues;
+mod rows;
+mod sql;
+mod tx;
+mod upkeep;
+mod writer;
+
+use self::{
+    fault::{Done, Fault},
+    pool::Readers,
+    tx::Tx,
+    writer::Writer,
+};
+use crate::{
+    attempt::Progress,
+    bucket::Quota,
+    checkpoint::Checkpoint,
+    clock::{Clock, Now, SystemClock, Timestamp},
+    error::{Error, Result, StoreError},
+    job::{Enqueued, Job, JobBody, JobId, NewJob},
+    lease::Epoch,
+    limit::Limit,
+    queue::{KeyStatus, Queue, QueueChange, QueueStatus},
+    retry::with_busy_retry,
+    state::State,
+    store::{
+        Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Imported, Outlook,
+        PerJob, Place, Prune, Pruned, Requeue, Requeued, Stats, Store, Summary,
+    },
+    wake::{WakeFile, Woken},
+    why::Cause,
+    worker::{NewWorker, Worker, WorkerId},
+};
+use rusqlite::named_params;
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// What a committed change survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// A power cut: each commit is synced to the disk.
+    #[default]
+    Full,
+    /// A crash of the process. A power cut may take back the last commits, never part of one.
+    Normal,
+}
+
+impl Durability {
+    fn as_pragma(self) -> &'static str {
+        match self {
+            Durability::Full => "2",
+            Durability::Normal => "1",
+        }
+    }
+}
+
+/// How to open a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Make the store if there is none.
+    pub create: bool,
+    /// What a committed change survives.
+    pub durability: Durability,
+    /// How many connections may read at once.
+    pub readers: u32,
+    /// The longest that one query may take.
+    pub query_timeout: Duration,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            create: true,
+            durability: Durability::Full,
+            readers: 2,
+            query_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A store in one SQLite file. Cheap to share behind an `Arc`; several processes may have the
+/// same file open.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    wake: Arc<WakeFile>,
+    path: PathBuf,
+    was_created: bool,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every statement of the engine with its name, for the tests of the schema.
+pub fn statements() -> &'static [(&'static str, &'static str)] {
+    sql::ALL
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`, brings its schema up to date, and makes it if there is none and
+    /// the options say so. The file has mode 0600.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file or its directory, as [`StoreError`] lists it. A file that is
+    /// not ours, is damaged, or was written by a later release is left as it was.
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
+        let told = |fault: Fault| match fault.told(path) {
+            Error::Store(error) => error,
+            other => StoreError::Engine {
+                path: path.to_path_buf(),
+                detail: other.to_string(),
+            },
+        };
+        connection::check_engine(rusqlite::version_number())?;
+        let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        if !options.create && !path.exists() {
+            let detail = "there is no such file".to_owned();
+            return Err(StoreError::CannotOpen {
+                path: path.clone(),
+                detail,
+            });
+        }
+        let was_created = connection::create_file(path)?;
+        let now = SystemClock::new().now();
+        // Several processes may be setting up the same file: one does, the others look again.
+        let connection = with_busy_retry(
+            |fault| connection::is_transient(fault, path),
+            || {
+                let mut connection = connection::open(path, options.durability)?;
+                migrate::migrate(&mut connection, path, &now)?;
+                Ok::<_, Fault>(connection)
+            },
+        )
+        .map_err(told)?;
+        let wake =
+            WakeFile::open(&beside(path, "-wake")).map_err(|error| StoreError::CannotOpen {
+                path: path.clone(),
+                detail: error.to_string(),
+            })?;
+        let wake = Arc::new(wake);
+        Ok(Self {
+            writer: Writer::start(connection, path, Arc::clone(&wake)),
+            readers: Readers::new(path, options.readers, options.query_timeout),
+            wake,
+            path: path.clone(),
+            was_created,
+        })
+    }
+
+    /// Whether opening made a new store.
+    pub fn was_created(&self) -> bool {
+        self.was_created
+    }
+
+    /// Where the store is, as an absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `change` in a write transaction.
+    fn write<T: Send + 'static>(
+        &self,
+        now: &Now,
+        change: impl FnOnce(&Tx<'_>) -> Done<T> + Send + 'static,
+    ) -> Result<T> {
+        let now = now.clone();
+        self.writer.write(move |connection| {
+            let tx = Tx::new(connection, &now);
+            let answer = change(&tx)?;
+            tx.settle()?;
+            Ok(answer)
+        })
+    }
+
+    /// Runs `change` for each of `jobs` in one transaction; one that is refused is undone alone.
+    fn write_each<T: Send + 'static>(
+        &self,
+        jobs: &[JobId],
+        now: &Now,
+        change: impl Fn(&Tx<'_>, JobId) -> Done<T> + Send + 'static,
+    ) -> Result<PerJob<T>> {
+        let jobs = jobs.to_vec();
+        self.write(now, move |tx| {
+            jobs.into_iter()
+                .map(|job| alone(tx, || change(tx, job)))
+                .collect()
+        })
+    }
+}
+
+/// Runs one step of several; what a refused one has written so far is undone.
+fn alone<T>(tx: &Tx<'_>, step: impl FnOnce() -> Done<T>) -> Done<Result<T>> {
+    tx.run("savepoint step", [])?;
+    let outcome = match step() {
+        Ok(answer) => Ok(answer),
+        Err(Fault::Answer(error)) => {
+            tx.run("rollback to step", [])?;
+            Err(error)
+        }
+        Err(fault) => return Err(fault),
+    };
+    tx.run("release step", [])?;
+    Ok(outcome)
+}
+
+/// The path of a file that belongs to the store at `path`.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+impl Store for SqliteStore {
+    fn enqueue_each(&self, jobs: Vec<NewJob>, now: &Now) -> Result<PerJob<Enqueued>> {
+        self.write(now, move |tx| enqueue::enqueue_each(tx, &jobs))
+    }
+
+    fn enqueue_all(&self, jobs: Vec<NewJob>, now: &Now) -> Result<Vec<Enqueued>, (usize, Error)> {
+        let refused = Arc::new(std::sync::Mutex::new(0));
+        let place = Arc::clone(&refused);
+        self.write(now, move |tx| {
+            let mut added = Vec::with_capacity(jobs.len());
+            for (index, answer) in enqueue::enqueue_each(tx, &jobs)?.into_iter().enumerate() {
+                added.push(answer.inspect_err(|_| *lock(&place) = index)?);
+            }
+            Ok(added)
+        })
+        .map_err(|error| (*lock(&refused), error))
+    }
+
+    fn register_worker(&self, about: &NewWorker, now: &Now) -> Result<WorkerId> {
+        let about = about.clone();
+        self.write(now, move |tx| queues::register(tx, &about))
+    }
+
+    fn worker_stopped(&self, worker: WorkerId, now: &Now) -> Result<()> {
+        self.write(now, move |tx| queues::stopped(tx, worker))
+    }
+
+    fn cycle(&self, cycle: &Cycle, now: &Now) -> Result<Cycled> {
+        let cycle = cycle.clone();
+        self.write(now, move |tx| cycle::run(tx, &cycle))
+    }
+
+    fn bodies(&self, jobs: &[JobId]) -> Result<Vec<JobBody>> {
+        self.readers.read(|c| looking::bodies(c, jobs))
+    }
+
+    fn outlook(&self, queues: &[String], _now: &Now) -> Result<Outlook> {
+        self.readers.read(|c| looking::outlook(c, queues))
+    }
+
+    fn checkpoint(
+        &self,
+        job: JobId,
+        epoch: Epoch,
+        name: &str,
+        value: &[u8],
+        now: &Now,
+    ) -> Result<()> {
+        let (name, value) = (name.to_owned(), value.to_vec());
+        self.write(now, move |tx| {
+            match lease::save_checkpoint(tx, job, epoch, &name, &value)? {
+                true => Ok(()),
+                false => Err(lease::lost(tx, job, epoch)?.into()),
+            }
+        })
+    }
+
+    fn progress(&self, job: JobId, epoch: Epoch, progress: &Progress, now: &Now) -> Result<()> {
+        let progress = progress.clone();
+        self.write(now, move |tx| {
+            let values = named_params! {
+                ":job": job.0, ":epoch": epoch.0, ":progress": serde_json::to_string(&progress)?,
+            };
+            match tx.run(sql::SAVE_PROGRESS, values)? {
+                0 => Err(lease::lost(tx, job, epoch)?.into()),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn cancel(&self, jobs: &[JobId], now: &Now) -> Result<PerJob<Cancelled>> {
+        self.write_each(jobs, now, people::cancel)
+    }
+
+    fn requeue(&self, jobs: &[JobId], requeue: &Requeue, now: &Now) -> Result<PerJob<Requeued>> {
+        let how = requeue.clone();
+        self.write_each(jobs, now, move |tx, job| people::requeue(tx, job, &how))
+    }
+
+    fn hold(&self, jobs: &[JobId], now: &Now) -> Result<PerJob<State>> {
+        self.write_each(jobs, now, people::hold)
+    }
+
+    fn release(&self, jobs: &[JobId], now: &Now) -> Result<PerJob<State>> {
+        self.write_each(jobs, now, people::release)
+    }
+
+    fn edit(&self, jobs: &[JobId], edit: &Edit, now: &Now) -> Result<PerJob<State>> {
+        let edit = edit.clone();
+        self.write_each(jobs, now, move |tx, job| people::edit(tx, job, &edit))
+    }
+
+    fn reposition(&self, job: JobId, place: Place, now: &Now) -> Result<()> {
+        self.write(now, move |tx| people::reposition(tx, job, place))
+    }
+
+    fn set_queue(&self, name: &str, change: &QueueChange, now: &Now) -> Result<Queue> {
+        let (name, change) = (name.to_owned(), change.clone());
+        self.write(now, move |tx| queues::set(tx, &name, &change))
+    }
+
+    fn queues(&self) -> Result<Vec<QueueStatus>> {
+        self.readers.read(queues::all)
+    }
+
+    fn set_limit(&self, name: &str, quota: &Quota, now: &Now) -> Result<Limit> {
+        let (name, quota) = (name.to_owned(), *quota);
+        self.write(now, move |tx| {
+            limits::set(tx, &name, &quota)?;
+            let set = limits::all(tx.connection(), Some(&name), tx.now.wall)?.pop();
+            Ok(set.ok_or(Error::LimitNotFound(name))?)
+        })
+    }
+
+    fn remove_limit(&self, name: &str, now: &Now) -> Result<()> {
+        let name = name.to_owned();
+        self.write(now, move |tx| limits::remove(tx, &name))
+    }
+
+    fn limits(&self, now: &Now) -> Result<Vec<Limit>> {
+        self.readers.read(|c| limits::all(c, None, now.wall))
+    }
+
+    fn set_key(&self, key: &str, places: NonZeroU32, now: &Now) -> Result<()> {
+        let key = key.to_owned();
+        self.write(now, move |tx| {
+            tx.run(
+                sql::SET_KEY,
+                named_params! {":key": key, ":places": places.get()},
+            )?;
+            Ok(())
+        })
+    }
+
+    fn keys(&self) -> Result<Vec<KeyStatus>> {
+        self.readers.read(queues::keys)
+    }
+
+    fn job(&self, id: JobId) -> Result<Job> {
+        self.readers.read(|c| looking::job(c, id))
+    }
+
+    fn detail(&self, id: JobId, now: &Now) -> Result<Detail> {
+        self.readers.read(|c| looking::detail(c, id, now))
+    }
+
+    fn list(&self, filter: &Filter, now: &Now) -> Result<Vec<Summary>> {
+        self.readers.read(|c| looking::list(c, filter, now))
+    }
+
+    fn ids(&self, filter: &Filter) -> Result<Vec<JobId>> {
+        self.readers.read(|c| looking::ids(c, filter))
+    }
+
+    fn checkpoint_value(&self, job: JobId, name: &str) -> Result<Option<Checkpoint>> {
+        self.readers
+            .read(|c| Ok(looking::checkpoints(c, job, Some(name))?.pop()))
+    }
+
+    fn why(&self, job: JobId, now: &Now) -> Result<Vec<Cause>> {
+        self.readers
+            .read(|c| causes::of(c, &looking::job(c, job)?, now.wall))
+    }
+
+    fn stats(&self, queue: Option<&str>, since: Timestamp) -> Result<Stats> {
+        self.readers.read(|c| looking::stats(c, queue, since))
+    }
+
+    fn workers(&self) -> Result<Vec<Worker>> {
+        self.readers.read(queues::workers)
+    }
+
+    fn prune(&self, prune: &Prune, most: usize, now: &Now) -> Result<Vec<Pruned>> {
+        let prune = prune.clone();
+        self.write(now, move |tx| upkeep::prune(tx, &prune, most))
+    }
+
+    fn backup(&self, to: &Path) -> Result<()> {
+        let own =
+            connection::open(&self.path, Durability::Normal).map_err(|f| f.told(&self.path))?;
+        upkeep::backup(&own, to).map_err(|fault| fault.told(to))
+    }
+
+    fn import(&self, jobs: Vec<Archived>, now: &Now) -> Result<Vec<Imported>> {
+        self.write(now, move |tx| archive::import(tx, &jobs))
+    }
+
+    fn export(&self, after: JobId, most: usize) -> Result<Vec<Archived>> {
+        self.readers.read(|c| archive::export(c, after, most))
+    }
+
+    fn examine(&self, _now: &Now) -> Result<Vec<Finding>> {
+        self.readers.read(upkeep::examine)
+    }
+
+    fn tidy(&self) -> Result<()> {
+        let own =
+            connection::open(&self.path, Durability::Normal).map_err(|f| f.told(&self.path))?;
+        upkeep::shorten_log(&own).map_err(|fault| fault.told(&self.path))
+    }
+
+    fn generation(&self) -> u32 {
+        self.wake.generation()
+    }
+
+    fn wait_for_change(&self, generation: u32, at_most: Duration) -> bool {
+        matches!(self.wake.wait(generation, at_most), Woken::Changed)
+    }
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

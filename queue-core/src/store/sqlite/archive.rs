@@ -1,0 +1,317 @@
+//! Export and import: jobs with their history, as rows by table.
+//!
+//! Columns are taken from the schema, so a column that a later migration adds is carried without
+//! another line here. What only makes sense inside one store (lanes, leases, workers) stays
+//! behind; a job that was running arrives as one whose worker died.
+
+use super::{
+    dependencies,
+    fault::Done,
+    lanes, moves, rows, sql,
+    tx::{self, Tx},
+};
+use crate::{
+    error::Error,
+    job::{JobId, LimitUse},
+    raw_text::{from_hex, to_hex},
+    state::{Class, State, WaitReason},
+    store::{Archived, Imported},
+};
+use rusqlite::{
+    Connection, named_params,
+    types::{Value as Sql, ValueRef},
+};
+use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
+
+/// The version of the format.
+const FORMAT: u32 = 1;
+
+/// The tables that belong to a job, and the column that names it.
+const TABLES: &[(&str, &str)] = &[
+    ("job", "id"),
+    ("job_body", "job"),
+    ("tag", "job"),
+    ("attempt", "job"),
+    ("checkpoint", "job"),
+    ("dependency", "job"),
+];
+
+/// What a job has to itself only inside its own store.
+const LEFT_BEHIND: &[&str] = &[
+    "lane",
+    "worker",
+    "lease_boot",
+    "lease_until",
+    "lease_expires_at",
+];
+
+type Row = Map<String, Json>;
+
+/// Jobs after `after`, by id.
+pub(super) fn export(c: &Connection, after: JobId, most: usize) -> Done<Vec<Archived>> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let ids: Vec<i64> = tx::all(
+        c,
+        "select id from job where id > ? order by id limit ?",
+        [after.0, most],
+        |row| row.get(0),
+    )?;
+    ids.into_iter().map(|id| export_one(c, id)).collect()
+}
+
+fn export_one(c: &Connection, id: i64) -> Done<Archived> {
+    let mut tables = BTreeMap::new();
+    for (table, key) in TABLES {
+        let found = tx::all(
+            c,
+            &format!("select * from {table} where {key} = ?"),
+            [id],
+            as_json,
+        )?;
+        tables.insert((*table).to_owned(), found);
+    }
+    let limits: Json = tx::one(c, sql::JOB_ROW, named_params! {":job": id}, |row| {
+        rows::json(row, "limits")
+    })?
+    .unwrap_or(Json::Array(Vec::new()));
+    if let Some(job) = tables
+        .get_mut("job")
+        .and_then(|rows: &mut Vec<Row>| rows.first_mut())
+    {
+        job.retain(|column, _| !LEFT_BEHIND.contains(&column.as_str()));
+        job.insert("limits".to_owned(), limits);
+    }
+    Ok(Archived {
+        schema: FORMAT,
+        rows: tables,
+    })
+}
+
+fn as_json(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let mut object = Map::new();
+    for index in 0..row.as_ref().column_count() {
+        let name = row.as_ref().column_name(index)?.to_owned();
+        let value = match row.get_ref(index)? {
+            ValueRef::Null => Json::Null,
+            ValueRef::Integer(number) => number.into(),
+            ValueRef::Real(number) => number.into(),
+            ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+            ValueRef::Blob(bytes) => serde_json::json!({ "hex": to_hex(bytes) }),
+        };
+        object.insert(name, value);
+    }
+    Ok(object)
+}
+
+/// Adds jobs of another store. Ids that are taken here are given anew, in the order of the file,
+/// and dependencies follow them.
+pub(super) fn import(tx: &Tx<'_>, jobs: &[Archived]) -> Done<Vec<Imported>> {
+    let mut ids: BTreeMap<i64, JobId> = BTreeMap::new();
+    let mut imported = Vec::with_capacity(jobs.len());
+    for archived in jobs {
+        let job = job_row(archived)?;
+        let old = job
+            .get("id")
+            .and_then(Json::as_i64)
+            .ok_or_else(|| unreadable("id"))?;
+        let uid = job
+            .get("uid")
+            .and_then(Json::as_str)
+            .ok_or_else(|| unreadable("uid"))?;
+        let here = tx.one("select id from job where uid = ?", [uid], |row| {
+            row.get(0).map(JobId)
+        })?;
+        let outcome = match here {
+            Some(id) => Imported::Existing(id),
+            None => Imported::Added(import_one(tx, archived, old)?),
+        };
+        let (Imported::Added(id) | Imported::Existing(id)) = outcome;
+        ids.insert(old, id);
+        imported.push(outcome);
+    }
+    for (archived, outcome) in jobs.iter().zip(&imported) {
+        if let Imported::Added(id) = outcome {
+            import_dependencies(tx, archived, *id, &ids)?;
+        }
+    }
+    Ok(imported)
+}
+
+fn job_row(archived: &Archived) -> Result<&Row, Error> {
+    if archived.schema != FORMAT {
+        return Err(Error::OutOfRange {
+            field: "schema",
+            value: archived.schema.to_string(),
+            allowed: FORMAT.to_string(),
+        });
+    }
+    archived
+        .rows
+        .get("job")
+        .and_then(|rows| rows.first())
+        .ok_or_else(|| unreadable("job"))
+}
+
+fn unreadable(field: &'static str) -> Error {
+    Error::OutOfRange {
+        field,
+        value: "missing".to_owned(),
+        allowed: "as it was exported".to_owned(),
+    }
+}
+
+fn import_one(tx: &Tx<'_>, archived: &Archived, old: i64) -> Done<JobId> {
+    let mut job = job_row(archived)?.clone();
+    let taken = tx
+        .one("select 1 from job where id = ?", [old], |_| Ok(()))?
+        .is_some();
+    let ever_given: i64 = tx
+        .one(
+            "select seq from sqlite_sequence where name = 'job'",
+            [],
+            |row| row.get(0),
+        )?
+        .unwrap_or(0);
+    if taken || old <= ever_given {
+        job.remove("id");
+    }
+    let limits: Vec<LimitUse> =
+        serde_json::from_value(job.remove("limits").unwrap_or(Json::Array(Vec::new())))?;
+    let text = |column: &str| {
+        job.get(column)
+            .and_then(Json::as_str)
+            .unwrap_or("")
+            .to_owned()
+    };
+    let (queue, kind, key) = (text("queue"), text("kind"), text("concurrency_key"));
+    let priority = job
+        .get("priority")
+        .and_then(Json::as_i64)
+        .and_then(|p| i32::try_from(p).ok());
+    tx.run(
+        sql::ENSURE_QUEUE,
+        named_params! {":name": queue, ":now": tx.wall()},
+    )?;
+    let lane = lanes::lane_for(tx, &queue, &kind, &limits, &key, priority.unwrap_or(0))?;
+    let (position, queued_at) = tx.join_line()?;
+    job.insert("lane".to_owned(), lane.into());
+    job.insert("position".to_owned(), position.into());
+    job.insert("queued_at".to_owned(), queued_at.into());
+    interrupt(&mut job);
+    insert(tx, "job", &job)?;
+    let id = JobId(tx.connection().last_insert_rowid());
+    tx.touch(lane);
+    for (table, key) in TABLES
+        .iter()
+        .filter(|(table, _)| !["job", "dependency"].contains(table))
+    {
+        for row in archived.rows.get(*table).into_iter().flatten() {
+            let mut row = row.clone();
+            row.insert((*key).to_owned(), id.0.into());
+            close(table, &mut row, tx.wall());
+            insert(tx, table, &row)?;
+        }
+    }
+    Ok(id)
+}
+
+/// A job that was running when it was exported does not run here.
+fn interrupt(job: &mut Row) {
+    if job.get("state").and_then(Json::as_str) == Some(State::InProgress.as_str()) {
+        job.insert("state".to_owned(), State::Pending.as_str().into());
+        job.insert("class".to_owned(), Class::WorkerDied.as_str().into());
+        job.insert("cancel_requested_at".to_owned(), Json::Null);
+        let attempt = job.get("attempt").and_then(Json::as_i64).unwrap_or(1);
+        job.insert("attempt".to_owned(), (attempt - 1).max(0).into());
+    }
+}
+
+fn close(table: &str, row: &mut Row, now: i64) {
+    if table == "attempt" && row.get("ended_at").is_none_or(Json::is_null) {
+        row.insert("ended_at".to_owned(), now.into());
+        row.insert("class".to_owned(), Class::WorkerDied.as_str().into());
+    }
+}
+
+fn import_dependencies(
+    tx: &Tx<'_>,
+    archived: &Archived,
+    id: JobId,
+    ids: &BTreeMap<i64, JobId>,
+) -> Done<()> {
+    for row in archived.rows.get("dependency").into_iter().flatten() {
+        let mut row = row.clone();
+        let parent = row
+            .get("parent")
+            .and_then(Json::as_i64)
+            .ok_or_else(|| unreadable("parent"))?;
+        let parent = ids.get(&parent).map_or(parent, |job| job.0);
+        row.insert("job".to_owned(), id.0.into());
+        row.insert("parent".to_owned(), parent.into());
+        insert(tx, "dependency", &row)?;
+    }
+    dependencies::recount(tx, id)?;
+    let before = moves::read(tx, id)?;
+    if before.state.is_waiting() {
+        let mut after = before.clone();
+        moves::settle(
+            &mut after,
+            before.wait_reason.unwrap_or(WaitReason::Delay),
+            tx.now.wall,
+        );
+        if after.state != before.state {
+            moves::apply(tx, crate::state::Verb::Edit, &before, &after)?;
+        }
+    }
+    Ok(())
+}
+
+/// Inserts a row whose columns are checked against the schema: a name from a file never becomes
+/// part of a statement unless a table has it.
+fn insert(tx: &Tx<'_>, table: &str, row: &Row) -> Done<()> {
+    let known: Vec<String> = tx.all("select name from pragma_table_info(?)", [table], |row| {
+        row.get(0)
+    })?;
+    let columns: Vec<&String> = known
+        .iter()
+        .filter(|name| row.contains_key(*name))
+        .collect();
+    if let Some(unknown) = row.keys().find(|name| !known.contains(name)) {
+        return Err(Error::OutOfRange {
+            field: "column",
+            value: unknown.clone(),
+            allowed: format!("one of table {table}"),
+        }
+        .into());
+    }
+    let names: Vec<&str> = columns.iter().map(|name| name.as_str()).collect();
+    let marks = vec!["?"; names.len()].join(", ");
+    let values: Vec<Sql> = columns
+        .iter()
+        .map(|name| as_sql(&row[*name]))
+        .collect::<Result<_, _>>()?;
+    let statement = format!(
+        "insert into {table} (\"{}\") values ({marks})",
+        names.join("\", \"")
+    );
+    tx.run(&statement, rusqlite::params_from_iter(values))?;
+    Ok(())
+}
+
+fn as_sql(value: &Json) -> Result<Sql, Error> {
+    Ok(match value {
+        Json::Null => Sql::Null,
+        Json::Bool(yes) => i64::from(*yes).into(),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => whole.into(),
+            None => number.as_f64().unwrap_or(0.0).into(),
+        },
+        Json::String(text) => text.clone().into(),
+        Json::Object(object) => {
+            let hex = object.get("hex").and_then(Json::as_str).and_then(from_hex);
+            Sql::Blob(hex.ok_or_else(|| unreadable("hex"))?)
+        }
+        Json::Array(_) => return Err(unreadable("value")),
+    })
+}

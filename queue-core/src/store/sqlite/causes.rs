@@ -1,0 +1,141 @@
+//! Why a job does not run: the facts, the first thing to mend in front.
+
+use super::{fault::Done, rows, sql, tx};
+use crate::{
+    clock::Timestamp,
+    job::{Job, JobId},
+    state::{State, WaitReason},
+    why::Cause,
+};
+use rusqlite::{Connection, named_params};
+use std::time::Duration;
+
+/// A worker that has not written for so long is not counted on.
+const ALIVE_FOR: Duration = Duration::from_secs(60);
+
+/// Everything that keeps `job` from running.
+pub(super) fn of(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
+    match job.state {
+        State::Completed | State::Failed | State::Cancelled => Ok(Vec::new()),
+        State::InProgress => Ok(job
+            .cancel_requested_at
+            .map(|since| Cause::Stopping { since })
+            .into_iter()
+            .collect()),
+        State::Scheduled | State::Pending | State::Blocked => waiting(c, job, now),
+    }
+}
+
+fn waiting(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
+    let mut causes = Vec::new();
+    causes.extend(job.held_at.map(|since| Cause::Held { since }));
+    if job.waiting_on > 0 {
+        causes.extend(parents(c, job)?);
+    }
+    if let Some(at) = job.run_at.filter(|at| *at > now) {
+        let reason = match job.wait_reason {
+            Some(WaitReason::Dependency | WaitReason::Hold) | None => WaitReason::Delay,
+            Some(reason) => reason,
+        };
+        causes.push(Cause::Until { reason, at });
+    }
+    causes.extend(shut(c, job, now)?);
+    if causes.is_empty() {
+        causes.push(in_line(c, job, now)?);
+    }
+    Ok(causes)
+}
+
+fn parents(c: &Connection, job: &Job) -> Done<Vec<Cause>> {
+    let mut parents = tx::all(c, sql::PARENTS, named_params! {":job": job.id.0}, |row| {
+        let met: bool = row.get("met")?;
+        let cause = Cause::After {
+            parent: JobId(row.get("parent")?),
+            end: rows::word(row, "needs")?,
+            state: rows::optional_word(row, "state")?,
+        };
+        Ok((met, cause))
+    })?;
+    parents.retain(|(met, _)| !met);
+    let mut causes: Vec<_> = parents.into_iter().map(|(_, cause)| cause).collect();
+    // What no waiting will mend comes first.
+    causes.sort_by_key(|cause| match cause {
+        Cause::After {
+            end,
+            state: Some(state),
+            ..
+        } => !state.is_ended() || end.is_met_by(*state),
+        _ => false,
+    });
+    Ok(causes)
+}
+
+/// What shuts the job's queue, key or lane.
+fn shut(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
+    let mut causes = Vec::new();
+    let facts = tx::one(
+        c,
+        sql::LANE_FACTS,
+        named_params! {":job": job.id.0},
+        |row| {
+            let paused_at = rows::optional_at(row, "paused_at")?;
+            let room: (Option<u32>, u64) = (row.get("concurrency")?, row.get("running")?);
+            let shut: (Option<Timestamp>, Option<String>) =
+                (rows::optional_at(row, "shut_until")?, row.get("shut_by")?);
+            Ok((paused_at, room, shut))
+        },
+    )?;
+    let Some((paused_at, (concurrency, running), (shut_until, shut_by))) = facts else {
+        return Ok(causes);
+    };
+    if let Some(since) = paused_at {
+        causes.push(Cause::QueuePaused {
+            queue: job.queue.clone(),
+            since,
+        });
+    }
+    if let (Some(limit), Some(until)) = (shut_by, shut_until.filter(|until| *until > now)) {
+        causes.push(Cause::LimitEmpty { limit, until });
+    }
+    if let Some(key) = &job.concurrency_key {
+        causes.extend(full_key(c, key)?);
+    }
+    if let Some(concurrency) = concurrency.filter(|most| running >= u64::from(*most)) {
+        causes.push(Cause::QueueFull {
+            queue: job.queue.clone(),
+            running,
+            concurrency,
+        });
+    }
+    Ok(causes)
+}
+
+fn full_key(c: &Connection, key: &str) -> Done<Option<Cause>> {
+    let mut places = 1;
+    let running = tx::all(c, sql::KEY_HOLDERS, named_params! {":key": key}, |row| {
+        places = row.get("places")?;
+        Ok(JobId(row.get("id")?))
+    })?;
+    let taken = u32::try_from(running.len()).unwrap_or(u32::MAX);
+    Ok((taken >= places).then(|| Cause::KeyFull {
+        key: key.to_owned(),
+        running,
+        places,
+    }))
+}
+
+fn in_line(c: &Connection, job: &Job, now: Timestamp) -> Done<Cause> {
+    let since = now.saturating_sub(ALIVE_FOR).as_millis();
+    let values = named_params! {":queue": job.queue, ":since": since};
+    let workers: u32 = tx::one(c, sql::SERVING_WORKERS, values, |row| row.get(0))?.unwrap_or(0);
+    if workers == 0 {
+        return Ok(Cause::NoWorker {
+            queue: job.queue.clone(),
+        });
+    }
+    let values = named_params! {
+        ":queue": job.queue, ":priority": job.priority, ":position": job.position,
+    };
+    let ahead = tx::one(c, sql::JOBS_AHEAD, values, |row| row.get(0))?.unwrap_or(0);
+    Ok(Cause::InLine { ahead, workers })
+}

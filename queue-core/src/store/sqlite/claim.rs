@@ -1,0 +1,273 @@
+//! Claiming: the best jobs that may start now, without looking at those that may not.
+//!
+//! Lanes are read in the order of their heads and merged over the queues; a lane that is shut, or
+//! whose key or queue is full, is passed over as a whole. Tokens are decided in memory and
+//! written only for jobs that were taken, so an idle look burns nothing.
+
+use super::{fault::Done, lease::Term, limits::Buckets, rows, sql, tx::Tx};
+use crate::{
+    failpoint,
+    job::{JobId, LimitUse},
+    lease::{Epoch, Fence, Holder, Lease},
+    store::{Claim, Claimed},
+    worker::WorkerId,
+};
+use rusqlite::named_params;
+use std::{collections::BTreeMap, time::Duration};
+
+/// Claims up to `wanted.most` jobs for a worker.
+pub(super) fn claim(
+    tx: &Tx<'_>,
+    worker: WorkerId,
+    lease_for: Duration,
+    wanted: &Claim,
+) -> Done<Vec<Claimed>> {
+    let mut line = Line::open(tx, wanted)?;
+    let mut buckets = Buckets::default();
+    let mut keys = Keys::default();
+    let term = Term::from_now(tx, lease_for);
+    let mut claimed = Vec::new();
+    while claimed.len() < wanted.most
+        && let Some(mut lane) = line.next(tx)?
+    {
+        if !keys.has_room(tx, &lane.key)? || !buckets.admit(tx, lane.id, &lane.limits)? {
+            continue;
+        }
+        tx.touch(lane.id);
+        let Some(head) = head_of(tx, lane.id)? else {
+            continue;
+        };
+        let queued_at = head.queued_at;
+        buckets.spend(&lane.limits, tx.now.wall);
+        failpoint::hit("claim.tokens_spent");
+        claimed.push(take(tx, worker, &term, line.name_of(&lane), head)?);
+        keys.take(&lane.key);
+        line.took(&lane);
+        if let Some(next) = head_of(tx, lane.id)? {
+            lane.rank += next.queued_at - queued_at;
+            lane.head = next.position;
+            line.put_back(lane);
+        }
+    }
+    buckets.write(tx)?;
+    Ok(claimed)
+}
+
+/// A lane that may be claimed from.
+struct Lane {
+    id: i64,
+    /// Which of the queues of the line it belongs to.
+    queue: usize,
+    limits: Vec<LimitUse>,
+    key: String,
+    rank: i64,
+    head: i64,
+}
+
+impl Lane {
+    /// Lanes are served in this order.
+    fn order(&self) -> Order {
+        (self.rank, self.head, self.id)
+    }
+}
+
+type Order = (i64, i64, i64);
+
+/// A pending job at the head of its lane.
+struct Head {
+    id: JobId,
+    epoch: i64,
+    holder: i64,
+    attempt: u32,
+    name: Option<String>,
+    position: i64,
+    queued_at: i64,
+}
+
+fn head_of(tx: &Tx<'_>, lane: i64) -> Done<Option<Head>> {
+    tx.one(sql::LANE_HEAD, named_params! {":lane": lane}, |row| {
+        Ok(Head {
+            id: JobId(row.get(0)?),
+            epoch: row.get(1)?,
+            holder: row.get(2)?,
+            attempt: row.get(3)?,
+            name: row.get(4)?,
+            position: row.get(5)?,
+            queued_at: row.get(6)?,
+        })
+    })
+}
+
+fn take(tx: &Tx<'_>, worker: WorkerId, term: &Term, queue: &str, head: Head) -> Done<Claimed> {
+    tx.run(
+        sql::CLAIM_JOB,
+        named_params! {
+            ":job": head.id.0, ":worker": worker.0, ":boot": term.boot, ":until": term.until,
+            ":expires_at": term.expires_at.as_millis(),
+        },
+    )?;
+    failpoint::hit("claim.job_taken");
+    let epoch = Epoch(head.epoch + 1);
+    let number = head.attempt + 1;
+    tx.run(
+        sql::INSERT_ATTEMPT,
+        named_params! {
+            ":job": head.id.0, ":epoch": epoch.0, ":number": number, ":worker": worker.0,
+            ":boot": term.boot, ":now": tx.wall(),
+        },
+    )?;
+    failpoint::hit("claim.attempt_written");
+    let fence = Fence {
+        job: head.id,
+        epoch,
+        holder: Holder(head.holder + 1),
+    };
+    let checkpoint = tx.one(
+        sql::DEFAULT_CHECKPOINT,
+        named_params! {":job": head.id.0},
+        |row| row.get(0),
+    )?;
+    Ok(Claimed {
+        lease: Lease::granted(fence, worker, number, term.expires_at),
+        queue: queue.to_owned(),
+        name: head.name,
+        checkpoint,
+    })
+}
+
+/// The places that are left of each concurrency key that was looked at.
+#[derive(Default)]
+struct Keys(BTreeMap<String, i64>);
+
+impl Keys {
+    fn has_room(&mut self, tx: &Tx<'_>, key: &str) -> Done<bool> {
+        if key.is_empty() {
+            return Ok(true);
+        }
+        if let Some(room) = self.0.get(key) {
+            return Ok(*room > 0);
+        }
+        let room = tx.one(sql::KEY_ROOM, named_params! {":key": key}, |row| row.get(0))?;
+        let room = room.unwrap_or(0);
+        self.0.insert(key.to_owned(), room);
+        Ok(room > 0)
+    }
+
+    fn take(&mut self, key: &str) {
+        if let Some(room) = self.0.get_mut(key) {
+            *room -= 1;
+        }
+    }
+}
+
+/// How many lanes are read at a time.
+const PAGE: usize = 32;
+
+/// The open lanes of several queues, best first.
+struct Line {
+    kind: String,
+    queues: Vec<Source>,
+}
+
+/// The open lanes of one queue. Those up to `read_to` are loaded; all others come after it.
+struct Source {
+    name: String,
+    /// How many more of its jobs may run; no bound where not set.
+    room: Option<i64>,
+    loaded: BTreeMap<Order, Lane>,
+    read_to: Order,
+    exhausted: bool,
+}
+
+impl Line {
+    fn open(tx: &Tx<'_>, wanted: &Claim) -> Done<Self> {
+        let queues = tx.all(
+            sql::OPEN_QUEUES,
+            named_params! {":queues": serde_json::to_string(&wanted.queues)?},
+            |row| {
+                Ok(Source {
+                    name: row.get("name")?,
+                    room: row.get("room")?,
+                    loaded: BTreeMap::new(),
+                    read_to: (i64::MIN, i64::MIN, i64::MIN),
+                    exhausted: false,
+                })
+            },
+        )?;
+        Ok(Self {
+            kind: wanted.kind.clone(),
+            queues,
+        })
+    }
+
+    /// Takes the best lane out of the line.
+    fn next(&mut self, tx: &Tx<'_>) -> Done<Option<Lane>> {
+        let mut best: Option<(Order, usize)> = None;
+        for (index, source) in self.queues.iter_mut().enumerate() {
+            if source.room.is_some_and(|room| room <= 0) {
+                continue;
+            }
+            source.fill(tx, index, &self.kind)?;
+            if let Some(order) = source.loaded.keys().next()
+                && best.is_none_or(|(other, _)| *order < other)
+            {
+                best = Some((*order, index));
+            }
+        }
+        Ok(best.and_then(|(order, index)| self.queues[index].loaded.remove(&order)))
+    }
+
+    fn put_back(&mut self, lane: Lane) {
+        self.queues[lane.queue].loaded.insert(lane.order(), lane);
+    }
+
+    fn took(&mut self, lane: &Lane) {
+        if let Some(room) = &mut self.queues[lane.queue].room {
+            *room -= 1;
+        }
+    }
+
+    fn name_of(&self, lane: &Lane) -> &str {
+        &self.queues[lane.queue].name
+    }
+}
+
+impl Source {
+    /// Reads on until the first of the loaded lanes is the best of all.
+    fn fill(&mut self, tx: &Tx<'_>, index: usize, kind: &str) -> Done<()> {
+        while !self.exhausted
+            && self
+                .loaded
+                .keys()
+                .next()
+                .is_none_or(|first| *first > self.read_to)
+        {
+            let page = self.page(tx, index, kind)?;
+            self.exhausted = page.len() < PAGE;
+            if let Some(last) = page.last() {
+                self.read_to = last.order();
+            }
+            self.loaded
+                .extend(page.into_iter().map(|lane| (lane.order(), lane)));
+        }
+        Ok(())
+    }
+
+    fn page(&self, tx: &Tx<'_>, index: usize, kind: &str) -> Done<Vec<Lane>> {
+        let (rank, head, id) = self.read_to;
+        let values = named_params! {
+            ":queue": self.name, ":kind": kind, ":rank": rank, ":head": head, ":id": id,
+            ":most": i64::try_from(PAGE).expect("a page is small"),
+        };
+        tx.all(sql::OPEN_LANES, values, |row| {
+            Ok(Lane {
+                id: row.get("id")?,
+                queue: index,
+                limits: rows::json(row, "limits")?,
+                key: row.get("concurrency_key")?,
+                rank: row.get("rank")?,
+                head: row.get("head")?,
+            })
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! One cycle of a worker, in one transaction.
+
+use super::{
+    claim,
+    fault::{Done, Fault},
+    lanes, lease, moves, outcome, sql,
+    tx::Tx,
+};
+use crate::{
+    clock::Timestamp,
+    error::Error,
+    job::JobId,
+    state::{Class, State, Verb, WaitReason},
+    store::{Cycle, Cycled},
+};
+use rusqlite::named_params;
+
+/// Runs the steps in the order that the contract names: what a worker has to tell comes before
+/// what it wants to know.
+pub(super) fn run(tx: &Tx<'_>, cycle: &Cycle) -> Done<Cycled> {
+    let mut cycled = Cycled::default();
+    tell(tx, cycle, &mut cycled)?;
+    cycled
+        .lost
+        .extend(lease::extend(tx, &cycle.leases, cycle.lease_for)?);
+    cycled.cancels = lease::cancels(tx, cycle.worker)?;
+    tx.run(
+        sql::SEE_WORKER,
+        named_params! {":worker": cycle.worker.0, ":now": tx.wall()},
+    )?;
+    cycled.promoted = promote(tx, cycle.promote)?;
+    cycled.orphans = lease::adopt(tx, cycle)?;
+    // Heads must be true before lanes are looked at.
+    tx.settle()?;
+    if let Some(wanted) = &cycle.claim {
+        lanes::reopen(tx)?;
+        cycled.claimed = claim::claim(tx, cycle.worker, cycle.lease_for, wanted)?;
+    }
+    cycled.next_at = tx
+        .one(sql::NEXT_INSTANT, [], |row| row.get::<_, Option<i64>>(0))?
+        .flatten()
+        .map(Timestamp::from_millis);
+    cycled.lost.sort_unstable();
+    cycled.lost.dedup();
+    Ok(cycled)
+}
+
+fn tell(tx: &Tx<'_>, cycle: &Cycle, cycled: &mut Cycled) -> Done<()> {
+    for (fence, process) in &cycle.started {
+        if !lease::start(tx, *fence, process)? {
+            cycled.lost.push(*fence);
+        }
+    }
+    for (fence, name, value) in &cycle.checkpoints {
+        match lease::save_checkpoint(tx, fence.job, fence.epoch, name, value) {
+            Ok(true) => {}
+            Ok(false) => cycled.lost.push(*fence),
+            // One job's oversized checkpoint must not keep the others' outcomes out.
+            Err(Fault::Answer(error @ Error::CheckpointTooLarge { .. })) => {
+                tracing::warn!(job = fence.job.0, %error, "checkpoint not saved");
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    for (fence, report) in &cycle.ended {
+        match outcome::finish(tx, *fence, report)? {
+            Some(finished) => cycled.finished.push((*fence, finished)),
+            None => cycled.lost.push(*fence),
+        }
+    }
+    Ok(())
+}
+
+/// Moves due jobs to pending and gives up those that waited too long, each at most `most`.
+fn promote(tx: &Tx<'_>, most: usize) -> Done<usize> {
+    if most == 0 {
+        return Ok(0);
+    }
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let values = named_params! {":now": tx.wall(), ":most": most};
+    let expired: Vec<i64> = tx.all(sql::EXPIRED_WAITS, values, |row| row.get(0))?;
+    for id in &expired {
+        expire(tx, JobId(*id))?;
+    }
+    let due: Vec<i64> = tx.all(sql::DUE_JOBS, values, |row| row.get(0))?;
+    for id in &due {
+        let before = moves::read(tx, JobId(*id))?;
+        let mut after = before.clone();
+        after.run_at = None;
+        moves::settle(&mut after, WaitReason::Delay, tx.now.wall);
+        moves::apply(tx, Verb::Promote, &before, &after)?;
+    }
+    Ok(due.len().max(expired.len()))
+}
+
+fn expire(tx: &Tx<'_>, id: JobId) -> Done<()> {
+    let before = moves::read(tx, id)?;
+    let mut after = before.clone();
+    moves::end(
+        &mut after,
+        State::Cancelled,
+        Some(Class::Expired),
+        tx.now.wall,
+    );
+    moves::apply(tx, Verb::Expire, &before, &after)
+}

@@ -1,0 +1,213 @@
+//! Leases: who may write about a running job, and until when.
+
+use super::{fault::Done, rows, sql, tx::Tx};
+use crate::{
+    attempt::{Orphan, Started},
+    checkpoint::MAX_BYTES,
+    clock::{BootId, Timestamp},
+    error::Error,
+    failpoint,
+    job::{Job, JobId},
+    lease::{Epoch, Fence, Holder, Lease},
+    state::{Class, State},
+    store::Cycle,
+    worker::WorkerId,
+};
+use rusqlite::{Row, named_params};
+use std::time::Duration;
+
+/// When a lease that is given now runs out, on both clocks.
+pub(super) struct Term {
+    pub(super) boot: Option<String>,
+    pub(super) until: Option<i64>,
+    pub(super) expires_at: Timestamp,
+}
+
+impl Term {
+    pub(super) fn from_now(tx: &Tx<'_>, lease_for: Duration) -> Self {
+        let millis = i64::try_from(lease_for.as_millis()).unwrap_or(i64::MAX);
+        let boot = tx.now.boot.as_ref().map(|boot| boot.as_str().to_owned());
+        Self {
+            until: boot.as_ref().map(|_| tx.now.mono.saturating_add(millis)),
+            boot,
+            expires_at: tx.now.wall.saturating_add(lease_for),
+        }
+    }
+}
+
+/// The row of the job, if the lease of `fence` still stands.
+pub(super) fn held(tx: &Tx<'_>, fence: Fence) -> Done<Option<Job>> {
+    tx.one(
+        sql::HELD_JOB,
+        named_params! {":job": fence.job.0, ":epoch": fence.epoch.0, ":holder": fence.holder.0},
+        rows::job,
+    )
+}
+
+/// Notes the process of an attempt. False when the lease is lost.
+pub(super) fn start(tx: &Tx<'_>, fence: Fence, process: &Started) -> Done<bool> {
+    let changed = tx.run(
+        sql::START_ATTEMPT,
+        named_params! {
+            ":job": fence.job.0,
+            ":epoch": fence.epoch.0,
+            ":holder": fence.holder.0,
+            ":started_at": process.started_at.as_millis(),
+            ":pid": process.pid,
+            ":pid_started": process.pid_started,
+            ":log": process.log,
+        },
+    )?;
+    Ok(changed == 1)
+}
+
+/// Extends the leases that still stand and returns those that do not.
+pub(super) fn extend(tx: &Tx<'_>, fences: &[Fence], lease_for: Duration) -> Done<Vec<Fence>> {
+    if fences.is_empty() {
+        return Ok(Vec::new());
+    }
+    let term = Term::from_now(tx, lease_for);
+    let list: Vec<_> = fences
+        .iter()
+        .map(|f| (f.job.0, f.epoch.0, f.holder.0))
+        .collect();
+    let standing = tx.all(
+        sql::EXTEND_LEASES,
+        named_params! {
+            ":fences": serde_json::to_string(&list)?,
+            ":boot": term.boot,
+            ":until": term.until,
+            ":expires_at": term.expires_at.as_millis(),
+        },
+        fence,
+    )?;
+    failpoint::hit("heartbeat.written");
+    Ok(fences
+        .iter()
+        .filter(|fence| !standing.contains(fence))
+        .copied()
+        .collect())
+}
+
+/// The leases of a worker whose jobs somebody asked to cancel.
+pub(super) fn cancels(tx: &Tx<'_>, worker: WorkerId) -> Done<Vec<Fence>> {
+    tx.all(
+        sql::CANCELS_OF_WORKER,
+        named_params! {":worker": worker.0},
+        fence,
+    )
+}
+
+fn fence(row: &Row<'_>) -> rusqlite::Result<Fence> {
+    Ok(Fence {
+        job: JobId(row.get("id")?),
+        epoch: Epoch(row.get("epoch")?),
+        holder: Holder(row.get("holder")?),
+    })
+}
+
+/// Takes over leases that ran out. From then on the worker that had them can write nothing.
+pub(super) fn adopt(tx: &Tx<'_>, cycle: &Cycle) -> Done<Vec<Orphan>> {
+    if cycle.adopt == 0 {
+        return Ok(Vec::new());
+    }
+    let term = Term::from_now(tx, cycle.lease_for);
+    let expired = tx.all(
+        sql::EXPIRED_LEASES,
+        named_params! {
+            ":boot": term.boot, ":mono": tx.now.mono, ":now": tx.wall(),
+            ":most": i64::try_from(cycle.adopt).unwrap_or(i64::MAX),
+        },
+        |row| {
+            let attempt: u32 = row.get("attempt")?;
+            let rebooted: bool = row.get("rebooted")?;
+            let boot = row.get::<_, Option<String>>("boot")?.map(BootId::from);
+            Ok((fence(row)?, attempt, rebooted, boot, rows::started(row)?))
+        },
+    )?;
+    let mut orphans = Vec::with_capacity(expired.len());
+    for (was, attempt, rebooted, boot, process) in expired {
+        let taken = tx.run(
+            sql::ADOPT_JOB,
+            named_params! {
+                ":job": was.job.0, ":epoch": was.epoch.0, ":holder": was.holder.0,
+                ":worker": cycle.worker.0, ":boot": term.boot, ":until": term.until,
+                ":expires_at": term.expires_at.as_millis(),
+            },
+        )?;
+        debug_assert_eq!(taken, 1, "the row was read in this transaction");
+        tx.run(
+            sql::ADOPT_ATTEMPT,
+            named_params! {
+                ":job": was.job.0, ":epoch": was.epoch.0, ":worker": cycle.worker.0,
+            },
+        )?;
+        let fence = Fence {
+            holder: Holder(was.holder.0 + 1),
+            ..was
+        };
+        let class = if rebooted {
+            Class::Rebooted
+        } else {
+            Class::LeaseExpired
+        };
+        let lease = Lease::granted(fence, cycle.worker, attempt, term.expires_at);
+        orphans.push(Orphan {
+            lease,
+            was,
+            class,
+            boot,
+            process,
+        });
+    }
+    Ok(orphans)
+}
+
+/// Saves a checkpoint under the epoch that is running. False when it is not.
+pub(super) fn save_checkpoint(
+    tx: &Tx<'_>,
+    job: JobId,
+    epoch: Epoch,
+    name: &str,
+    value: &[u8],
+) -> Done<bool> {
+    if value.len() > MAX_BYTES {
+        return Err(Error::CheckpointTooLarge {
+            name: name.to_owned(),
+            bytes: value.len(),
+        }
+        .into());
+    }
+    let changed = tx.run(
+        sql::SAVE_CHECKPOINT,
+        named_params! {
+            ":job": job.0, ":name": name, ":value": value, ":epoch": epoch.0, ":now": tx.wall(),
+        },
+    )?;
+    failpoint::hit("checkpoint.written");
+    Ok(changed == 1)
+}
+
+/// The answer to a job's own write under an epoch that is not running.
+pub(super) fn lost(tx: &Tx<'_>, job: JobId, epoch: Epoch) -> Done<Error> {
+    let state = super::dependencies::state_of(tx, job)?;
+    Ok(match state {
+        None => Error::JobNotFound(job),
+        Some(state) => Error::LeaseLost {
+            job,
+            epoch,
+            state,
+            taken_by: if state == State::InProgress {
+                worker_name(tx, job)?
+            } else {
+                None
+            },
+        },
+    })
+}
+
+fn worker_name(tx: &Tx<'_>, job: JobId) -> Done<Option<String>> {
+    tx.one(sql::WORKER_OF_JOB, named_params! {":job": job.0}, |row| {
+        row.get(0)
+    })
+}

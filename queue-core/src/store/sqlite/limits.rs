@@ -1,0 +1,234 @@
+//! Named limits: token buckets whose level lives in one row each.
+//!
+//! [`Buckets`] decides for one claim, in memory; what was spent is written with the claim itself,
+//! so tokens used equal jobs claimed. A bucket that is empty shuts the lanes that ask for it.
+
+use super::{fault::Done, sql, tx::Tx};
+use crate::{
+    bucket::{self, Decision, Quota},
+    clock::Timestamp,
+    error::Error,
+    job::{JobId, LimitUse},
+    limit::Limit,
+    units::Rate,
+};
+use rusqlite::{Connection, Row, named_params};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+/// A bucket as stored.
+struct Bucket {
+    quota: Quota,
+    tat: Option<i64>,
+    spent: u64,
+    changed: bool,
+}
+
+fn quota(row: &Row<'_>) -> rusqlite::Result<Quota> {
+    let count: u32 = row.get("count")?;
+    let burst: u32 = row.get("burst")?;
+    let per = Duration::from_millis(row.get("per_ms")?);
+    let nothing = || rusqlite::Error::IntegralValueOutOfRange(0, 0);
+    let rate = Rate::new(NonZeroU32::new(count).ok_or_else(nothing)?, per)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    Quota::new(rate, NonZeroU32::new(burst).ok_or_else(nothing)?)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn read(tx: &Tx<'_>, name: &str) -> Done<Option<Bucket>> {
+    tx.one(sql::BUCKET, named_params! {":name": name}, |row| {
+        Ok(Bucket {
+            quota: quota(row)?,
+            tat: row.get("tat_ns")?,
+            spent: 0,
+            changed: false,
+        })
+    })
+}
+
+/// The buckets that one claim looked at, and the lanes that it found shut.
+#[derive(Default)]
+pub(super) struct Buckets {
+    known: BTreeMap<String, Option<Bucket>>,
+    shut: Vec<(i64, String, Timestamp)>,
+}
+
+impl Buckets {
+    /// Whether every bucket that a lane asks for has enough for one of its jobs. If not, the lane
+    /// is to be left out until the last of them has.
+    pub(super) fn admit(&mut self, tx: &Tx<'_>, lane: i64, limits: &[LimitUse]) -> Done<bool> {
+        let now_ns = bucket::nanos_at(tx.now.wall);
+        let mut latest: Option<(Timestamp, &str)> = None;
+        for limit in limits {
+            let Some(bucket) = self.bucket(tx, &limit.name)? else {
+                continue;
+            };
+            let until = match bucket::decide(&bucket.quota, bucket.tat, now_ns, limit.cost) {
+                Decision::Granted { .. } => continue,
+                Decision::Wait { until_ns, repair } => {
+                    if repair.is_some() {
+                        bucket.tat = repair;
+                        bucket.changed = true;
+                    }
+                    bucket::millis_from(until_ns)
+                }
+                // Refused when it was asked for; only a hand-edited row gets here.
+                Decision::Never { .. } => tx.now.wall.saturating_add(Duration::from_secs(3_600)),
+            };
+            if latest.is_none_or(|(other, _)| until > other) {
+                latest = Some((until, &limit.name));
+            }
+        }
+        let Some((until, limit)) = latest else {
+            return Ok(true);
+        };
+        self.shut.push((lane, limit.to_owned(), until));
+        Ok(false)
+    }
+
+    /// Takes the tokens of one job. Call after [`Buckets::admit`] let its lane through.
+    pub(super) fn spend(&mut self, limits: &[LimitUse], now: Timestamp) {
+        let now_ns = bucket::nanos_at(now);
+        for limit in limits {
+            let Some(Some(bucket)) = self.known.get_mut(&limit.name) else {
+                continue;
+            };
+            if let Decision::Granted { tat, .. } =
+                bucket::decide(&bucket.quota, bucket.tat, now_ns, limit.cost)
+            {
+                bucket.tat = Some(tat);
+                bucket.spent += u64::from(limit.cost.get());
+                bucket.changed = true;
+            }
+        }
+    }
+
+    /// Writes what was spent, and shuts the lanes that have to wait.
+    pub(super) fn write(self, tx: &Tx<'_>) -> Done<()> {
+        for (name, bucket) in self.known {
+            if let Some(bucket) = bucket.filter(|bucket| bucket.changed) {
+                tx.run(
+                    sql::SPEND_TOKENS,
+                    named_params! {":name": name, ":tat_ns": bucket.tat, ":spent": bucket.spent},
+                )?;
+            }
+        }
+        for (lane, limit, until) in self.shut {
+            tx.run(
+                sql::SHUT_LANE,
+                named_params! {
+                    ":lane": lane, ":now": tx.wall(), ":until": until.as_millis(), ":limit": limit,
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    fn bucket(&mut self, tx: &Tx<'_>, name: &str) -> Done<Option<&mut Bucket>> {
+        if !self.known.contains_key(name) {
+            self.known.insert(name.to_owned(), read(tx, name)?);
+        }
+        Ok(self.known.get_mut(name).and_then(Option::as_mut))
+    }
+}
+
+/// Refuses a limit that nobody set, or more tokens than its bucket ever holds.
+pub(super) fn check_fits(tx: &Tx<'_>, limit: &LimitUse) -> Done<()> {
+    let bucket = read(tx, &limit.name)?.ok_or_else(|| Error::LimitNotFound(limit.name.clone()))?;
+    let burst = bucket.quota.burst().get();
+    if limit.cost.get() > burst {
+        let (limit, cost) = (limit.name.clone(), limit.cost.get());
+        return Err(Error::NeverFits { limit, cost, burst }.into());
+    }
+    Ok(())
+}
+
+/// A lane that needs a limit, while jobs are in it.
+struct Need {
+    cost: u32,
+    waiting: u64,
+    first: Option<i64>,
+}
+
+fn needs(tx: &Tx<'_>, name: &str) -> Done<Vec<Need>> {
+    let needs = tx.all(
+        sql::JOB_LIMITS_WAITING,
+        named_params! {":name": name},
+        |row| {
+            Ok(Need {
+                cost: row.get("cost")?,
+                waiting: row.get("waiting")?,
+                first: row.get("first")?,
+            })
+        },
+    )?;
+    Ok(needs.into_iter().filter(|need| need.waiting > 0).collect())
+}
+
+/// Sets a limit. Lanes that waited for it ask anew.
+pub(super) fn set(tx: &Tx<'_>, name: &str, quota: &Quota) -> Done<()> {
+    let burst = quota.burst().get();
+    if let Some(need) = needs(tx, name)?.iter().find(|need| need.cost > burst) {
+        return Err(Error::NeverFits {
+            limit: name.to_owned(),
+            cost: need.cost,
+            burst,
+        }
+        .into());
+    }
+    tx.run(
+        sql::SET_BUCKET,
+        named_params! {
+            ":name": name,
+            ":count": quota.rate().count().get(),
+            ":per_ms": i64::try_from(quota.rate().per().as_millis()).unwrap_or(i64::MAX),
+            ":burst": burst,
+            ":now": tx.wall(),
+        },
+    )?;
+    tx.run(sql::REOPEN_ALL_LANES, [])?;
+    Ok(())
+}
+
+/// Takes a limit away that no job needs any more.
+pub(super) fn remove(tx: &Tx<'_>, name: &str) -> Done<()> {
+    let needs = needs(tx, name)?;
+    if let Some(first) = needs.iter().filter_map(|need| need.first).min() {
+        let count = needs.iter().map(|need| need.waiting).sum();
+        return Err(Error::LimitInUse {
+            limit: name.to_owned(),
+            count,
+            first: JobId(first),
+        }
+        .into());
+    }
+    if tx.run(sql::REMOVE_BUCKET, named_params! {":name": name})? == 0 {
+        return Err(Error::LimitNotFound(name.to_owned()).into());
+    }
+    Ok(())
+}
+
+/// All limits, or the one of a name.
+pub(super) fn all(connection: &Connection, name: Option<&str>, now: Timestamp) -> Done<Vec<Limit>> {
+    let now_ns = bucket::nanos_at(now);
+    super::tx::all(
+        connection,
+        sql::ALL_BUCKETS,
+        named_params! {":name": name},
+        |row| {
+            let quota = quota(row)?;
+            let tat = row.get("tat_ns")?;
+            let next_at = match bucket::decide(&quota, tat, now_ns, NonZeroU32::MIN) {
+                Decision::Wait { until_ns, .. } => Some(bucket::millis_from(until_ns)),
+                Decision::Granted { .. } | Decision::Never { .. } => None,
+            };
+            Ok(Limit {
+                name: row.get("name")?,
+                quota,
+                available: bucket::level(&quota, tat, now_ns),
+                next_at,
+                spent: row.get("spent")?,
+                waiting: row.get("waiting")?,
+            })
+        },
+    )
+}

@@ -1,0 +1,143 @@
+//! The end of an attempt, and what becomes of its job.
+
+use super::{fault::Done, moves, sql, tx::Tx};
+use crate::{
+    attempt::{Finished, KEPT_UNCOUNTED, Outcome, Report},
+    clock::Timestamp,
+    failpoint,
+    job::Job,
+    lease::Fence,
+    retry,
+    state::{Class, Disposition, State, Verb, WaitReason},
+};
+use rusqlite::named_params;
+
+/// Ends the attempt that holds the lease of `fence`. `None` when that lease is lost.
+pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<Finished>> {
+    let Some(before) = super::lease::held(tx, fence)? else {
+        return Ok(None);
+    };
+    let (verb, after) = decide(&before, report, tx.now.wall);
+    write_attempt(tx, fence, report, &after)?;
+    failpoint::hit("outcome.attempt_ended");
+    moves::apply(tx, verb, &before, &after)?;
+    failpoint::hit("outcome.job_moved");
+    Ok(Some(match after.state {
+        State::Completed => Finished::Completed,
+        State::Failed => Finished::Failed,
+        State::Cancelled => Finished::Cancelled,
+        State::Scheduled => Finished::Retry(after.run_at.unwrap_or(tx.now.wall)),
+        State::Pending | State::Blocked | State::InProgress => Finished::Pending,
+    }))
+}
+
+/// What `report` makes of `job`: a plain decision.
+fn decide(job: &Job, report: &Report, now: Timestamp) -> (Verb, Job) {
+    let mut after = job.clone();
+    after.run_at = None;
+    after.wait_reason = None;
+    let ends_well = matches!(report.outcome, Outcome::Completed { .. });
+    let cancelled = matches!(report.outcome, Outcome::Cancelled);
+    if cancelled || (job.cancel_requested_at.is_some() && !ends_well) {
+        moves::end(&mut after, State::Cancelled, Some(Class::Cancelled), now);
+        return (Verb::Abort, after);
+    }
+    match report.outcome {
+        Outcome::Completed { .. } => {
+            moves::end(&mut after, State::Completed, None, now);
+            (Verb::Complete, after)
+        }
+        Outcome::Failed {
+            class,
+            retryable,
+            retry_after,
+        } => {
+            after.class = Some(class);
+            let again = retryable
+                .unwrap_or_else(|| class.disposition(report.exit_code) != Disposition::Fail);
+            if !again || job.attempts_left() == 0 {
+                moves::end(&mut after, State::Failed, Some(class), now);
+                return (Verb::Fail, after);
+            }
+            let wait =
+                retry_after.unwrap_or_else(|| retry::delay(&job.backoff, job.id.0, job.attempt));
+            schedule(&mut after, now.saturating_add(wait), WaitReason::Retry);
+            (Verb::Retry, after)
+        }
+        Outcome::Snoozed { until } => {
+            after.attempt = job.attempt.saturating_sub(1);
+            schedule(&mut after, until, WaitReason::Snooze);
+            (Verb::Snooze, after)
+        }
+        Outcome::HandedBack => {
+            after.attempt = job.attempt.saturating_sub(1);
+            after.state = State::Pending;
+            (Verb::HandBack, after)
+        }
+        Outcome::Stalled { class } => stalled(after, class, now),
+        Outcome::Cancelled => unreachable!("handled above"),
+    }
+}
+
+/// A job whose attempt died with its worker. That is not the job's fault, unless it keeps
+/// happening: the bound ends one that takes its worker along each time.
+fn stalled(mut job: Job, class: Class, now: Timestamp) -> (Verb, Job) {
+    job.class = Some(class);
+    job.attempt = job.attempt.saturating_sub(1);
+    if class != Class::Rebooted {
+        job.stalls += 1;
+    }
+    if job.stalls > job.max_stalls {
+        moves::end(&mut job, State::Failed, Some(class), now);
+    } else {
+        job.state = State::Pending;
+    }
+    (Verb::Rescue, job)
+}
+
+fn schedule(job: &mut Job, at: Timestamp, reason: WaitReason) {
+    job.state = State::Scheduled;
+    job.run_at = Some(at);
+    job.wait_reason = Some(reason);
+}
+
+fn write_attempt(tx: &Tx<'_>, fence: Fence, report: &Report, after: &Job) -> Done<()> {
+    let class = match &report.outcome {
+        Outcome::Completed { .. } => None,
+        Outcome::Failed { class, .. } | Outcome::Stalled { class } => Some(*class),
+        Outcome::Snoozed { .. } => Some(Class::Snoozed),
+        Outcome::HandedBack => Some(Class::Interrupted),
+        Outcome::Cancelled => Some(Class::Cancelled),
+    };
+    tx.run(
+        sql::END_ATTEMPT,
+        named_params! {
+            ":job": fence.job.0,
+            ":epoch": fence.epoch.0,
+            ":ended_at": report.ended_at.as_millis(),
+            ":class": class.map(Class::as_str),
+            ":exit_code": report.exit_code,
+            ":signal": report.signal,
+            ":message": report.message,
+            ":user_ms": report.usage.map(|usage| usage.user_ms),
+            ":system_ms": report.usage.map(|usage| usage.system_ms),
+            ":max_rss_kib": report.usage.map(|usage| usage.max_rss_kib),
+        },
+    )?;
+    if let Outcome::Completed {
+        result: Some(result),
+    } = &report.outcome
+    {
+        tx.run(
+            sql::SET_RESULT,
+            named_params! {":job": after.id.0, ":result": serde_json::to_string(result)?},
+        )?;
+    }
+    if matches!(class, Some(Class::Snoozed | Class::Interrupted)) {
+        tx.run(
+            sql::FORGET_UNCOUNTED,
+            named_params! {":job": fence.job.0, ":kept": KEPT_UNCOUNTED},
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The readers: a small pool of connections that never write.
+//!
+//! Connections are opened when they are first needed. A query that runs too long is interrupted,
+//! so that one caller cannot keep a snapshot, and with it the write-ahead log, for ever.
+
+use super::{
+    Durability, connection,
+    fault::{Done, Fault},
+};
+use crate::error::StoreError;
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// How many steps of the engine lie between two looks at the clock.
+const STEPS_BETWEEN_LOOKS: i32 = 20_000;
+
+pub(super) struct Readers {
+    pool: r2d2::Pool<SqliteConnectionManager>,
+    path: PathBuf,
+    query_timeout: Duration,
+}
+
+impl Readers {
+    /// Makes the pool without opening anything: that the file can be opened is known before.
+    pub(super) fn new(path: &Path, size: u32, query_timeout: Duration) -> Self {
+        let file = path.to_path_buf();
+        let manager = SqliteConnectionManager::file(path)
+            .with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .with_init(move |connection| {
+                connection::configure(connection, &file, Durability::Normal)
+                    .map_err(engine_error)?;
+                connection.pragma_update(None, "query_only", true)
+            });
+        let pool = r2d2::Pool::builder()
+            .max_size(size.max(1))
+            .min_idle(Some(0))
+            .test_on_check_out(false)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connection_timeout(Duration::from_secs(5))
+            .build_unchecked(manager);
+        Self {
+            pool,
+            path: path.to_path_buf(),
+            query_timeout,
+        }
+    }
+
+    /// Runs `read` on one snapshot of the store.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> Done<T>) -> crate::Result<T> {
+        let connection = self.pool.get().map_err(|error| StoreError::CannotOpen {
+            path: self.path.clone(),
+            detail: error.to_string(),
+        })?;
+        let (started, limit) = (Instant::now(), self.query_timeout);
+        let too_slow = move || started.elapsed() > limit;
+        self.told(
+            connection
+                .progress_handler(STEPS_BETWEEN_LOOKS, Some(too_slow))
+                .map_err(Fault::from),
+        )?;
+        let answer = self.told(snapshot(&connection, read));
+        self.told(
+            connection
+                .progress_handler(0, None::<fn() -> bool>)
+                .map_err(Fault::from),
+        )?;
+        answer
+    }
+
+    fn told<T>(&self, done: Done<T>) -> crate::Result<T> {
+        done.map_err(|fault| match fault {
+            Fault::Engine(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) =>
+            {
+                StoreError::TooSlow {
+                    path: self.path.clone(),
+                    limit: self.query_timeout,
+                }
+                .into()
+            }
+            fault => fault.told(&self.path),
+        })
+    }
+}
+
+/// All reads of `read` see one state of the store.
+fn snapshot<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Done<T>) -> Done<T> {
+    connection.execute_batch("begin deferred")?;
+    let answer = read(connection);
+    connection.execute_batch("rollback")?;
+    answer
+}
+
+fn engine_error(fault: Fault) -> rusqlite::Error {
+    match fault {
+        Fault::Engine(error) => error,
+        Fault::Answer(error) => rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_that_hangs_is_ended_and_the_next_one_runs() {
+        // T53
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("queue.db");
+        connection::create_file(&path).unwrap();
+        connection::open(&path, Durability::Normal).unwrap();
+        let readers = Readers::new(&path, 1, Duration::from_millis(50));
+        let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n";
+        let answer = readers.read(|c| Ok(c.query_row(endless, [], |row| row.get::<_, i64>(0))?));
+        assert!(
+            matches!(answer, Err(crate::Error::Store(StoreError::TooSlow { .. }))),
+            "{answer:?}"
+        );
+        assert_eq!(
+            readers
+                .read(|c| Ok(c.query_row("select 7", [], |row| row.get::<_, i64>(0))?))
+                .unwrap(),
+            7
+        );
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("queue.db");
+        connection::create_file(&path).unwrap();
+        connection::open(&path, Durability::Normal).unwrap();
+        let readers = Readers::new(&path, 1, Duration::from_secs(30));
+        let answer = readers.read(|c| Ok(c.execute_batch("create table t (x)")?));
+        assert!(
+            matches!(answer, Err(crate::Error::Store(StoreError::ReadOnly(_)))),
+            "{answer:?}"
+        );
+    }
+}

@@ -1,0 +1,5 @@
+-- body: what an attempt of a job needs.
+-- Gives one row, or none when there is no such job.
+select job, command, cwd, env, options, result
+  from job_body
+ where job = :job;

@@ -1,0 +1,14 @@
+-- end_attempt: write how an attempt ended, if its lease still stands.
+-- Changes one row, or none when the attempt has ended before.
+update attempt
+   set ended_at = :ended_at,
+       class = :class,
+       exit_code = :exit_code,
+       signal = :signal,
+       message = :message,
+       user_ms = :user_ms,
+       system_ms = :system_ms,
+       max_rss_kib = :max_rss_kib
+ where job = :job
+   and epoch = :epoch
+   and ended_at is null;

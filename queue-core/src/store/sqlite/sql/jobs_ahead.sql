@@ -1,0 +1,10 @@
+-- jobs_ahead: how many pending jobs of a queue come before one in the order of its own priority,
+-- counted to a thousand.
+select count(*)
+  from (select 1
+          from lane
+          join job on job.lane = lane.id and job.state = 'pending'
+         where lane.queue = :queue
+           and (lane.priority > :priority
+                or (lane.priority = :priority and job.position < :position))
+         limit 1000);

@@ -1,0 +1,5 @@
+-- set_bucket: set a limit; what its bucket holds is kept.
+-- Changes one row.
+insert into limit_bucket (name, count, per_ms, burst, created_at)
+values (:name, :count, :per_ms, :burst, :now)
+on conflict do update set count = excluded.count, per_ms = excluded.per_ms, burst = excluded.burst;

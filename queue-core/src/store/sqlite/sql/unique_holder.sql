@@ -1,0 +1,13 @@
+-- unique_holder: the job that keeps others with this key out.
+-- Gives one row, or none when the key is free. `kept` is what a newcomer asks for: it is also
+-- refused by a job that has ended.
+select id, state
+  from job
+ where unique_key = :key
+   and (unique_while = 'kept'
+        or (unique_while = 'live'
+            and state in ('scheduled', 'pending', 'blocked', 'in_progress'))
+        or (unique_while = 'queued' and state in ('scheduled', 'pending', 'blocked')))
+   and id <> :except
+ order by id
+ limit 1;

@@ -1,0 +1,188 @@
+//! Upkeep: removing what ended long ago, copying the store, looking for damage.
+
+use super::{
+    fault::Done,
+    sql,
+    tx::{self, Tx},
+};
+use crate::{
+    error::StoreError,
+    failpoint,
+    job::JobId,
+    store::{Finding, Prune, Pruned},
+};
+use rusqlite::{Connection, backup::Backup, named_params};
+use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+
+/// The most jobs that one transaction removes: others wait for the lock meanwhile.
+pub(super) const MOST_PRUNED: usize = 1_000;
+
+/// Removes up to `most` ended jobs, and says which logs are of no more use.
+pub(super) fn prune(tx: &Tx<'_>, prune: &Prune, most: usize) -> Done<Vec<Pruned>> {
+    let mut left = most.min(MOST_PRUNED);
+    let mut removed = Vec::new();
+    let mut lanes: Vec<i64> = Vec::new();
+    for state in prune.states.iter().filter(|state| state.is_ended()) {
+        let values = named_params! {
+            ":state": state.as_str(),
+            ":before": prune.ended_before.as_millis(),
+            ":queue": prune.queue,
+            ":most": i64::try_from(left).unwrap_or(i64::MAX),
+        };
+        for id in tx.all(sql::PRUNABLE, values, |row| row.get(0).map(JobId))? {
+            let of_job = named_params! {":job": id.0};
+            lanes.extend(tx.one(sql::LANE_OF_JOB, of_job, |row| row.get::<_, i64>(0))?);
+            let logs = tx.all(sql::LOGS_OF_JOB, of_job, |row| row.get(0))?;
+            tx.run(sql::REMOVE_JOB, of_job)?;
+            failpoint::hit("prune.job_removed");
+            removed.push(Pruned { job: id, logs });
+            left -= 1;
+        }
+    }
+    lanes.sort_unstable();
+    lanes.dedup();
+    tx.run(
+        sql::REMOVE_EMPTY_LANES,
+        named_params! {":lanes": serde_json::to_string(&lanes)?},
+    )?;
+    Ok(removed)
+}
+
+/// Writes a whole copy to `to`, page by page, while others go on reading and writing.
+pub(super) fn backup(from: &Connection, to: &Path) -> Done<()> {
+    let refuse = |error: &std::io::Error| StoreError::CannotOpen {
+        path: to.to_path_buf(),
+        detail: error.to_string(),
+    };
+    // Made here and now, so that an existing file is never written over and nobody else can read.
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)
+        .map_err(|error| refuse(&error))?;
+    let copied = copy(from, to);
+    if copied.is_err() {
+        let _ = fs::remove_file(to);
+    }
+    copied
+}
+
+fn copy(from: &Connection, to: &Path) -> Done<()> {
+    let mut target = Connection::open(to)?;
+    Backup::new(from, &mut target)?.run_to_completion(1_000, Duration::ZERO, None)?;
+    // A copy that is a single file can be moved about.
+    target.query_row("pragma journal_mode = delete", [], |_| Ok(()))?;
+    Ok(())
+}
+
+/// A question whose answer should be no row; the answer lists what is wrong.
+struct Question {
+    check: &'static str,
+    well: &'static str,
+    sql: &'static str,
+}
+
+const QUESTIONS: &[Question] = &[
+    Question {
+        check: "every job has its body",
+        well: "none is missing",
+        sql: "select 'job ' || id || ' has none' from job
+               where not exists (select 1 from job_body where job = id) limit 5",
+    },
+    Question {
+        check: "every lane knows its head",
+        well: "all heads are right",
+        sql: "select 'lane ' || id || ' of queue ' || queue || ' is off' from lane
+               where head is not (select min(position) from job
+                                   where lane = lane.id and state = 'pending') limit 5",
+    },
+    Question {
+        check: "every job is in the lane of its conditions",
+        well: "all are",
+        sql: "select 'job ' || job.id || ' is not' from job join lane on lane.id = job.lane
+               where job.queue <> lane.queue or job.priority <> lane.priority
+                  or job.kind <> lane.kind or job.concurrency_key <> lane.concurrency_key limit 5",
+    },
+    Question {
+        check: "every running job has an attempt that has not ended",
+        well: "all have",
+        sql: "select 'job ' || id || ' has none' from job
+               where state = 'in_progress'
+                 and not exists (select 1 from attempt
+                                  where job = id and attempt.epoch = job.epoch
+                                    and ended_at is null) limit 5",
+    },
+    Question {
+        check: "every attempt that has not ended runs",
+        well: "all do",
+        sql: "select 'attempt ' || number || ' of job ' || job || ' does not' from attempt
+               where ended_at is null
+                 and not exists (select 1 from job
+                                  where id = attempt.job and state = 'in_progress'
+                                    and epoch = attempt.epoch) limit 5",
+    },
+    Question {
+        check: "every job waits for as many jobs as it says",
+        well: "all counts are right",
+        sql: "select 'job ' || id || ' counts ' || waiting_on from job
+               where finished_at is null
+                 and waiting_on <> (select count(*) from dependency
+                                     where job = id and met = 0) limit 5",
+    },
+    Question {
+        check: "every blocked job has something to wait for",
+        well: "all have",
+        sql: "select 'job ' || id || ' has not' from job
+               where state = 'blocked' and held_at is null and waiting_on = 0 limit 5",
+    },
+];
+
+/// Looks for damage, and for rows that contradict each other.
+pub(super) fn examine(c: &Connection) -> Done<Vec<Finding>> {
+    let integrity = texts(c, "pragma integrity_check(5)")?;
+    let references = texts(
+        c,
+        "select 'row ' || coalesce(rowid, '?') || ' of ' || \"table\" || ' refers to nothing'
+           from pragma_foreign_key_check limit 5",
+    )?;
+    let mut findings = vec![
+        Finding {
+            check: "the file is whole",
+            ok: integrity == ["ok"],
+            detail: integrity.join("; "),
+        },
+        finding("references lead somewhere", "all do", &references),
+    ];
+    for question in QUESTIONS {
+        findings.push(finding(
+            question.check,
+            question.well,
+            &texts(c, question.sql)?,
+        ));
+    }
+    Ok(findings)
+}
+
+fn texts(c: &Connection, statement: &str) -> Done<Vec<String>> {
+    tx::all(c, statement, [], |row| row.get(0))
+}
+
+fn finding(check: &'static str, well: &str, wrong: &[String]) -> Finding {
+    let ok = wrong.is_empty();
+    Finding {
+        check,
+        ok,
+        detail: if ok {
+            well.to_owned()
+        } else {
+            wrong.join("; ")
+        },
+    }
+}
+
+/// Copies the write-ahead log into the database and shortens its file, if nobody reads from it.
+pub(super) fn shorten_log(c: &Connection) -> Done<()> {
+    c.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! The one connection that writes, and the thread that owns it.
+//!
+//! Callers hand in their change and wait; the thread gathers what has queued up and commits it as
+//! one transaction, so that many callers share one sync of the disk. Each change stands alone:
+//! one that is refused is undone without the others. Nobody is answered before the commit.
+
+use super::fault::{Done, Fault, is_fatal, translate};
+use crate::{error::StoreError, failpoint, wake::WakeFile};
+use rusqlite::Connection;
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+};
+
+/// The most changes that share a transaction: others wait for the lock meanwhile.
+const MOST_PER_COMMIT: usize = 256;
+
+/// A change on its way through the writer.
+trait Change: Send {
+    /// Makes the change.
+    fn make(&mut self, connection: &Connection, path: &Path) -> Made;
+    /// Tells the caller, after the commit or instead of it.
+    fn answer(self: Box<Self>, failed: Option<&StoreError>, path: &Path);
+}
+
+/// What came of making a change.
+enum Made {
+    /// It stands.
+    Done,
+    /// It was refused and must be undone.
+    Refused,
+    /// The engine failed.
+    Failed(StoreError),
+}
+
+struct Request<T, F> {
+    change: Option<F>,
+    answer: Option<Done<T>>,
+    reply: mpsc::SyncSender<crate::Result<T>>,
+}
+
+impl<T, F> Change for Request<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Done<T> + Send,
+{
+    fn make(&mut self, connection: &Connection, path: &Path) -> Made {
+        let change = self.change.take().expect("a change is made once");
+        let answer = change(connection);
+        let made = match &answer {
+            Ok(_) => Made::Done,
+            Err(Fault::Answer(_)) => Made::Refused,
+            Err(Fault::Engine(error)) => Made::Failed(translate(error, path)),
+        };
+        self.answer = Some(answer);
+        made
+    }
+
+    fn answer(self: Box<Self>, failed: Option<&StoreError>, path: &Path) {
+        let answer = match (failed, self.answer) {
+            // A refusal stands whatever became of the others.
+            (_, Some(Err(refused))) => Err(refused.told(path)),
+            (None, Some(Ok(answer))) => Ok(answer),
+            (Some(error), _) => Err(error.clone().into()),
+            (None, None) => unreachable!("a change that was not made has failed"),
+        };
+        // A caller that is gone needs no answer.
+        let _ = self.reply.send(answer);
+    }
+}
+
+pub(super) struct Writer {
+    requests: Option<mpsc::Sender<Box<dyn Change>>>,
+    thread: Option<thread::JoinHandle<()>>,
+    path: PathBuf,
+}
+
+impl Writer {
+    /// Hands the connection to a thread of its own.
+    pub(super) fn start(connection: Connection, path: &Path, wake: Arc<WakeFile>) -> Self {
+        let (requests, inbox) = mpsc::channel();
+        let own = path.to_path_buf();
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || {
+                Loop {
+                    connection,
+                    path: own,
+                    wake,
+                    stopped: None,
+                }
+                .run(&inbox);
+            })
+            .expect("a process that cannot start a thread cannot go on");
+        Self {
+            requests: Some(requests),
+            thread: Some(thread),
+            path: path.to_path_buf(),
+        }
+    }
+
+    /// Makes a change and returns once it is committed.
+    pub(super) fn write<T, F>(&self, change: F) -> crate::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Done<T> + Send + 'static,
+    {
+        let (reply, answer) = mpsc::sync_channel(1);
+        let request = Request {
+            change: Some(change),
+            answer: None,
+            reply,
+        };
+        let sent = self
+            .requests
+            .as_ref()
+            .is_some_and(|requests| requests.send(Box::new(request)).is_ok());
+        let gone = || StoreError::Stopped {
+            path: self.path.clone(),
+            detail: "its writer has ended".to_owned(),
+        };
+        if !sent {
+            return Err(gone().into());
+        }
+        answer.recv().unwrap_or_else(|_| Err(gone().into()))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Loop {
+    connection: Connection,
+    path: PathBuf,
+    wake: Arc<WakeFile>,
+    /// The failure after which nothing is acknowledged any more.
+    stopped: Option<StoreError>,
+}
+
+impl Loop {
+    fn run(mut self, inbox: &mpsc::Receiver<Box<dyn Change>>) {
+        while let Ok(first) = inbox.recv() {
+            let mut batch = vec![first];
+            batch.extend(inbox.try_iter().take(MOST_PER_COMMIT - 1));
+            let failed = self.commit(&mut batch).err();
+            if let Some(error) = failed.as_ref().filter(|error| is_fatal(error)) {
+                tracing::error!(%error, "the store takes no more writes from this process");
+                self.stopped.get_or_insert_with(|| StoreError::Stopped {
+                    path: self.path.clone(),
+                    detail: error.to_string(),
+                });
+            }
+            for change in batch {
+                change.answer(failed.as_ref(), &self.path);
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
+        if let Some(stopped) = &self.stopped {
+            return Err(stopped.clone());
+        }
+        let before = self.connection.total_changes();
+        let outcome = self.transact(batch);
+        if outcome.is_err() && !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("rollback");
+        }
+        outcome?;
+        if self.connection.total_changes() != before {
+            // After the commit: whoever wakes must find what was written.
+            self.wake.notify();
+        }
+        Ok(())
+    }
+
+    fn transact(&self, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
+        self.step("begin immediate")?;
+        failpoint::hit("transaction.begun");
+        for change in batch.iter_mut() {
+            self.step("savepoint change")?;
+            match change.make(&self.connection, &self.path) {
+                Made::Done => {}
+                // After a full disk or a failed write SQLite has ended the transaction by itself.
+                Made::Failed(error) if self.connection.is_autocommit() || is_fatal(&error) => {
+                    return Err(error);
+                }
+                Made::Refused | Made::Failed(_) => self.step("rollback to change")?,
+            }
+            self.step("release change")?;
+        }
+        failpoint::hit("transaction.done");
+        self.step("commit")?;
+        failpoint::hit("transaction.committed");
+        Ok(())
+    }
+
+    fn step(&self, statement: &str) -> Result<(), StoreError> {
+        let run = || self.connection.prepare_cached(statement)?.execute([]);
+        run()
+            .map(drop)
+            .map_err(|error| translate(&error, &self.path))
+    }
+}
