@@ -34,6 +34,7 @@ pub struct Usage {
     pub user_ms: u64,
     /// Time in the kernel, milliseconds.
     pub system_ms: u64,
-    /// Peak resident memory of the largest of these processes, KiB.
+    /// Peak resident memory of the largest of these processes, KiB. On Linux not less than the
+    /// memory of the process that started it, which the kernel counts in until the `exec`.
     pub max_rss_kb: u64,
 }

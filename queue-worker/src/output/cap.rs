@@ -74,10 +74,11 @@ impl Cap {
     pub(super) fn cut(&mut self, end: u64, slack: u64) -> Option<Cut> {
         let head_end = self.head_end?;
         let tail_start = self.places.front()?.offset;
-        if end - tail_start <= self.half + slack {
+        // Lines that the disk has not taken yet may be noted behind the end.
+        if end.saturating_sub(tail_start) <= self.half + slack {
             return None;
         }
-        while self.places.len() > 1 && end - self.places[1].offset >= self.half {
+        while self.places.len() > 1 && end.saturating_sub(self.places[1].offset) >= self.half {
             self.places.pop_front();
         }
         let resume = *self.places.front()?;

@@ -87,7 +87,8 @@ impl Sheet {
 impl LogWriter {
     /// Opens the log at `path`, which may take `cap` bytes of disk; goes on behind what is there.
     ///
-    /// A cap below 128 KiB counts as that.
+    /// A cap below 128 KiB counts as that. What is there already counts as the beginning, which is
+    /// kept, and may take its own room.
     ///
     /// # Errors
     /// When the file cannot be created or opened.
@@ -185,11 +186,12 @@ impl LogWriter {
         self.output_bytes
     }
 
-    /// Writes what waits, takes the hole out of the file, and sums up.
+    /// Writes what waits, cuts the file to its cap, takes the hole out of it, and sums up.
     pub fn finish(mut self) -> LogSummary {
         self.write_parts(Utc::now());
         self.flush();
-        if let Some(cut) = self.cut.filter(|_| self.has_hole())
+        let last_cut = self.sheet.cap.cut(self.sheet.start, 0);
+        if let Some(cut) = last_cut.or(self.cut.filter(|_| self.has_hole()))
             && let Err(error) = self.rewrite(cut)
         {
             self.note_trouble(&error);

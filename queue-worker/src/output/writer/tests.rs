@@ -317,6 +317,31 @@ fn a_disk_that_stays_full_costs_bounded_memory_and_the_log_tells_what_is_missing
 }
 
 #[test]
+fn more_than_the_cap_waiting_for_a_full_disk_is_cut_when_it_takes_bytes_again() {
+    for can_punch in [true, false] {
+        for lines in [5000, 100_000] {
+            let mut log = Log::new(can_punch);
+            log.write(10);
+            let disk = log.lose_disk();
+            log.write(lines);
+            log.writer.file = disk;
+            log.writer.flush();
+            log.write(20);
+            let (path, next) = (log.path.clone(), log.next);
+            let summary = log.writer.finish();
+            let all = read(&path);
+            let numbers = all
+                .iter()
+                .filter(|seen| matches!(seen, Seen::Number(_)))
+                .count() as u64;
+            assert_eq!(summary.omitted_bytes, (next - numbers) * LINE);
+            assert_eq!(all.last(), Some(&Seen::Number(next - 1)));
+            assert!(summary.file_bytes < CAP + 4096, "{summary:?}");
+        }
+    }
+}
+
+#[test]
 fn a_log_that_is_there_is_continued_behind_its_torn_line() {
     let mut log = Log::new(true);
     log.write(3);
