@@ -4,6 +4,7 @@
 //! Verbs are listed in the order in which help shows them: asking for work, looking, changing, upkeep.
 
 mod completions;
+mod enqueue;
 mod hold;
 mod limit;
 mod release;
@@ -46,6 +47,8 @@ pub(crate) struct Cli {
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    #[command(visible_alias = "add")]
+    Enqueue(Box<enqueue::Args>),
     Hold(hold::Args),
     Release(release::Args),
     Limit(limit::Args),
@@ -64,6 +67,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         return Ok(ExitCode::Ok);
     };
     match verb {
+        Verb::Enqueue(args) => enqueue::run(&args, context),
         Verb::Hold(args) => hold::run(&args, context),
         Verb::Release(args) => release::run(&args, context),
         Verb::Limit(args) => limit::run(args, context),

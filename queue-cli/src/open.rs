@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use queue_core::Store;
+use queue_core::store::sqlite::OpenOptions;
+use queue_core::{SqliteStore, Store};
 
 use crate::config::{Config, Origin};
 use crate::error::CliError;
@@ -36,8 +37,15 @@ pub(crate) fn open(config: &Config, wanted: Wanted) -> Result<Opened, CliError> 
         Wanted::There if place.origin != Origin::Default => place.existing()?,
         Wanted::There | Wanted::ThereOrMade => place.prepare()?,
     };
-    Err(CliError::store(format!(
-        "cannot open {}: this build has no storage engine",
-        prepared.path.display()
-    )))
+    // The settings looked a moment ago; only the engine knows who made the file.
+    let options = OpenOptions {
+        create: wanted == Wanted::ThereOrMade || prepared.created,
+        readers: 1,
+        ..OpenOptions::default()
+    };
+    let store = SqliteStore::open(&prepared.path, &options)?;
+    Ok(Opened {
+        notice: prepared.notice().filter(|_| store.was_created()),
+        store: Arc::new(store),
+    })
 }

@@ -1,0 +1,133 @@
+//! `qcli enqueue`: adds a job and prints its number, or a whole file of jobs.
+//!
+//! The number goes to standard output and nothing else does, so `id=$(qcli enqueue -- make)` works; whatever there is to
+//! say about it (another job holds the key, the program is not there, nobody works) goes to standard error.
+
+mod from_file;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use queue_core::{Enqueued, Now, Store};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::new_job::{JobArgs, Site, missing_program};
+
+/// A worker that has not written for this long is taken for gone.
+const SEEN_LATELY: Duration = Duration::from_secs(90);
+
+/// Add a job and print its number
+///
+/// Everything after `--` is the program and its arguments, handed on exactly: no shell looks at them. Once the number is
+/// printed, the job is safe on disk. It runs in the current directory, with the part of this environment that programs
+/// need (PATH, HOME, locale, toolchains, proxies, agents and their providers); --env, --env-pass, --env-all and
+/// --env-file widen it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qcli enqueue -- make -j8 test
+  qcli enqueue --shell 'make test | tee report.txt'
+  qcli enqueue -n nightly -t team=web --at 02:00 --timeout 2h -- ./scan --full
+  id=$(qcli enqueue -- make); qcli enqueue --after $id -- ./deploy
+  qcli enqueue --max-attempts 5 --backoff fixed:30s --no-retry-on 2 -- ./fetch
+  qcli enqueue --unique sync --limit api -- ./sync
+  qcli enqueue - < script.sh
+  qcli enqueue --from-file jobs.jsonl
+
+A line of --from-file is one JSON object with the options as fields in snake_case:
+  {\"argv\": [\"make\", \"test\"], \"queue\": \"builds\", \"tags\": {\"team\": \"web\"}, \"after\": [41, \"fetch\"]}
+`argv` (an array), `shell` or `script` say what to run; `after` takes numbers and names, also those of
+other lines, wherever they stand; --queue and the like are the defaults of every line.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    job: JobArgs,
+
+    /// Add a job for every line of a file of JSON objects; `-` reads standard input
+    ///
+    /// All of them or, when a line cannot be used, none.
+    #[arg(long, value_name = "FILE", help_heading = "What to run")]
+    from_file: Option<PathBuf>,
+
+    /// Add the lines that can be used and tell the others
+    #[arg(long, requires = "from_file", help_heading = "What to run")]
+    keep_going: bool,
+}
+
+/// Adds the job, or the file of jobs.
+pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliError> {
+    match &args.from_file {
+        Some(file) => from_file::run(&args.job, file, args.keep_going, context),
+        None => one(&args.job, context),
+    }
+}
+
+fn one(args: &JobArgs, context: &mut Context) -> Result<ExitCode, CliError> {
+    let now = context.now();
+    let mut job = args.build(&Site::of(context, now.wall))?;
+    let warning = missing_program(&job);
+    let store = context.store()?;
+    job.after = args.parents(&*store)?;
+    let unique = job.unique.as_ref().map(|unique| unique.key.clone());
+    let enqueued = store.enqueue(job, &now)?;
+    say(context, enqueued)?;
+    if let Some(key) = unique {
+        note_conflict(context, &key, enqueued);
+    }
+    if let Some(warning) = warning {
+        context.out.warn(warning);
+    }
+    note_idle_queue(context, &*store, &now);
+    Ok(ExitCode::Ok)
+}
+
+fn say(context: &mut Context, enqueued: Enqueued) -> Result<(), CliError> {
+    if context.out.is_json() {
+        return context
+            .out
+            .json(&json!({ "id": enqueued.id(), "result": word(enqueued) }));
+    }
+    context.out.line(enqueued.id().to_string())
+}
+
+/// What an enqueue did, as JSON says it.
+fn word(enqueued: Enqueued) -> &'static str {
+    match enqueued {
+        Enqueued::Added(_) => "added",
+        Enqueued::Existing(_) => "existing",
+        Enqueued::Replaced(_) => "replaced",
+    }
+}
+
+fn note_conflict(context: &mut Context, key: &str, enqueued: Enqueued) {
+    match enqueued {
+        Enqueued::Added(_) => {}
+        Enqueued::Existing(id) => context.out.note(format!(
+            "nothing was added: job {id} holds the unique key `{key}`"
+        )),
+        Enqueued::Replaced(id) => context.out.note(format!(
+            "job {id}, which holds the unique key `{key}`, has the new contents"
+        )),
+    }
+}
+
+/// Tells a person at a terminal that nobody will run it.
+fn note_idle_queue(context: &mut Context, store: &dyn Store, now: &Now) {
+    if context.out.view().quiet || !std::io::stderr().is_terminal() {
+        return;
+    }
+    // Not worth an error: the job is added.
+    let Ok(workers) = store.workers() else {
+        return;
+    };
+    let is_alive = workers
+        .iter()
+        .any(|worker| worker.stopped_at.is_none() && now.wall.since(worker.seen_at) < SEEN_LATELY);
+    if !is_alive {
+        context
+            .out
+            .note("no worker is alive: start one with `qcli work`");
+    }
+}
