@@ -33,6 +33,8 @@ const USUAL_WIDTH: usize = 80;
 pub struct View {
     /// Whether standard output is a terminal.
     pub is_terminal: bool,
+    /// Whether standard error is a terminal.
+    pub error_is_terminal: bool,
     /// The cells of a line; none where nothing is to be cut.
     pub width: Option<usize>,
     /// The colours of standard output.
@@ -53,11 +55,13 @@ impl View {
     pub fn of_process(choice: ColorChoice, json: bool, quiet: bool) -> Self {
         let variable = |name: &str| env::var_os(name);
         let is_terminal = io::stdout().is_terminal();
+        let error_is_terminal = io::stderr().is_terminal();
         Self {
             is_terminal,
+            error_is_terminal,
             width: width(is_terminal, env::var("COLUMNS").ok().as_deref()),
             paint: Paint::decide(choice, variable, is_terminal),
-            error_paint: Paint::decide(choice, variable, io::stderr().is_terminal()),
+            error_paint: Paint::decide(choice, variable, error_is_terminal),
             json,
             quiet,
             now: Utc::now(),
@@ -69,6 +73,7 @@ impl View {
     pub fn pipe(now: DateTime<Utc>) -> Self {
         Self {
             is_terminal: false,
+            error_is_terminal: false,
             width: None,
             paint: Paint::plain(),
             error_paint: Paint::plain(),
@@ -195,6 +200,47 @@ impl Output {
         self.write(b"\n")
     }
 
+    /// Prints a piece of what a job wrote, to the stream of ours that `side` names. On a terminal it is made harmless;
+    /// `raw` and pipes get the very bytes. A line break is a piece of its own: see [`Output::log_break`].
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn log_piece(&mut self, side: Side, piece: &[u8], raw: bool) -> Result<(), CliError> {
+        if raw || !self.shows_on_terminal(side) {
+            return self.write_to(side, piece);
+        }
+        self.write_to(side, sanitize_log_line(piece).as_bytes())
+    }
+
+    /// Ends a line of what a job wrote.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn log_break(&mut self, side: Side) -> Result<(), CliError> {
+        self.write_to(side, b"\n")
+    }
+
+    /// Tells whether a terminal shows what goes to `side`.
+    #[must_use]
+    pub fn shows_on_terminal(&self, side: Side) -> bool {
+        match side {
+            Side::Data => self.view.is_terminal,
+            Side::Words => self.view.error_is_terminal,
+        }
+    }
+
+    fn write_to(&mut self, side: Side, bytes: &[u8]) -> Result<(), CliError> {
+        match side {
+            Side::Data => self.write(bytes),
+            Side::Words => {
+                self.flush()?;
+                // As for our own words: nobody can be told that standard error does not work.
+                let _ = self.words.write_all(bytes);
+                Ok(())
+            }
+        }
+    }
+
     /// Prints a job's bytes exactly as they are, for `--raw` and for payloads.
     ///
     /// # Errors
@@ -220,6 +266,27 @@ impl Output {
     pub fn json_line(&mut self, value: &impl Serialize) -> Result<(), CliError> {
         let text = to_json(value, false)?;
         self.write_json(&text)
+    }
+
+    /// Begins a JSON array whose elements are printed one by one, so that a long list needs no memory.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn json_array(&mut self) -> Result<JsonArray<'_>, CliError> {
+        self.write(b"[")?;
+        Ok(JsonArray {
+            out: self,
+            is_empty: true,
+        })
+    }
+
+    /// Tells on standard error what happened, as a line without a label: a job ended. Silent under `--quiet`, and under
+    /// `--json`, where the answer holds it.
+    pub fn tell(&mut self, text: impl AsRef<str>) {
+        if !self.view.quiet && !self.view.json {
+            let line = format!("{}\n", sanitize(text.as_ref()));
+            self.write_words(&line);
+        }
     }
 
     /// Says something on standard error that is no error: a store was created, nobody works. Silent under `--quiet`, and
@@ -289,6 +356,61 @@ impl Output {
         self.data
             .write_all(bytes)
             .map_err(|cause| CliError::stdout(&cause))
+    }
+}
+
+/// The two streams of a command, as a job's output is split over them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Standard output.
+    Data,
+    /// Standard error.
+    Words,
+}
+
+/// A JSON array of which the elements are printed as they come. [`JsonArray::end`] closes it.
+#[must_use = "an array that is not ended is not JSON"]
+pub struct JsonArray<'a> {
+    out: &'a mut Output,
+    is_empty: bool,
+}
+
+impl JsonArray<'_> {
+    /// Prints one element.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn item(&mut self, value: &impl Serialize) -> Result<(), CliError> {
+        let pretty = self.out.view.is_terminal;
+        let text = write_as(value, pretty)?;
+        let before = match (self.is_empty, pretty) {
+            (true, false) => "",
+            (false, false) => ",",
+            (true, true) => "\n  ",
+            (false, true) => ",\n  ",
+        };
+        self.is_empty = false;
+        self.out.write(before.as_bytes())?;
+        // A line break in JSON text never stands inside of a string, so it can be indented.
+        let text = if pretty {
+            text.replace('\n', "\n  ")
+        } else {
+            text
+        };
+        self.out.write(sanitize_json(&text).as_bytes())
+    }
+
+    /// Closes the array.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn end(self) -> Result<(), CliError> {
+        let last = if self.is_empty || !self.out.view.is_terminal {
+            "]\n"
+        } else {
+            "\n]\n"
+        };
+        self.out.write(last.as_bytes())
     }
 }
 

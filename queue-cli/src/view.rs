@@ -13,3 +13,4 @@ pub mod line;
 pub mod page;
 #[cfg(test)]
 mod samples;
+pub mod worker;

@@ -221,3 +221,46 @@ fn columns_wins_over_the_terminal_and_a_pipe_has_no_width() {
     assert!(width(true, Some("wide")).is_some_and(|cells| cells > 0));
     assert!(width(true, Some("0")).is_some_and(|cells| cells > 0));
 }
+
+#[test]
+fn an_array_that_is_printed_bit_by_bit_is_one_json_value() {
+    let long = json!([{"id": 1, "text": "a\nb"}, {"id": 2, "text": "\u{1b}[2J"}]);
+    for view in [View::pipe(now()), terminal()] {
+        for value in [json!([]), long.clone()] {
+            let (data, _) = streams(view, |out| {
+                let mut array = out.json_array().unwrap();
+                for item in value.as_array().unwrap() {
+                    array.item(item).unwrap();
+                }
+                array.end().unwrap();
+            });
+            assert_eq!(
+                serde_json::from_str::<Value>(&data).unwrap(),
+                value,
+                "{data}"
+            );
+            assert!(data.ends_with("]\n") && !data.contains('\u{1b}'), "{data}");
+        }
+    }
+}
+
+#[test]
+fn what_a_job_wrote_is_made_harmless_on_the_stream_that_is_a_terminal() {
+    // L4
+    let evil = b"\x1b]0;owned\x07text";
+    let write = |out: &mut Output| {
+        for side in [Side::Data, Side::Words] {
+            out.log_piece(side, evil, false).unwrap();
+            out.log_break(side).unwrap();
+        }
+    };
+    let exact = String::from_utf8(evil.to_vec()).unwrap() + "\n";
+    let (data, words) = streams(terminal(), write);
+    assert_eq!((data.as_str(), words.as_str()), ("text\n", exact.as_str()));
+    let only_error = View {
+        error_is_terminal: true,
+        ..View::pipe(now())
+    };
+    let (data, words) = streams(only_error, write);
+    assert_eq!((data.as_str(), words.as_str()), (exact.as_str(), "text\n"));
+}

@@ -1,7 +1,7 @@
 //! Why a job does not run, as a sentence and the command that changes it.
 //!
 //! Owns the sentences of `qcli why` and of the page of a job. Core has the few words of a list ([`Cause::words`]); here
-//! each cause says the whole: what, since when, and what to type. Every command it names can be pasted.
+//! each cause says the whole: what, since when, and what to type. The commands can be pasted; a word in capitals is to be filled in.
 
 use queue_core::{Job, JobId, State, Timestamp, WaitReason, job::ParentEnd, why::Cause};
 use serde::Serialize;
@@ -60,17 +60,18 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
                 running.len(),
                 jobs(running)
             ),
-            running.first().map(|first| format!("qcli logs -f {first}")),
+            [format!(
+                "qcli limit key {} --concurrency {}",
+                word(key),
+                places.saturating_add(1)
+            )],
         ),
         Cause::LimitEmpty { limit, until } => passing(
             format!(
                 "Limit `{limit}` has no token left for it before {}.",
                 times.moment_and_relative(*until)
             ),
-            [format!(
-                "qcli limit set {} --rate RATE --burst N",
-                word(limit)
-            )],
+            [format!("qcli limit set {} --rate RATE", word(limit))],
         ),
         Cause::NoWorker { queue } => stuck(
             format!("No worker is alive that serves queue `{queue}`."),
