@@ -5,9 +5,18 @@
 
 mod completions;
 mod enqueue;
+mod failed;
 mod hold;
 mod limit;
+mod list;
+mod logs;
 mod release;
+mod show;
+mod stats;
+mod status;
+mod wait;
+mod why;
+mod workers;
 
 use clap::{Parser, Subcommand};
 
@@ -49,6 +58,16 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     #[command(visible_alias = "add")]
     Enqueue(Box<enqueue::Args>),
+    Status(status::Args),
+    #[command(visible_alias = "ls")]
+    List(list::Args),
+    Show(show::Args),
+    Logs(logs::Args),
+    Wait(wait::Args),
+    Why(why::Args),
+    Failed(failed::Args),
+    Stats(stats::Args),
+    Workers(workers::Args),
     Hold(hold::Args),
     Release(release::Args),
     Limit(limit::Args),
@@ -60,14 +79,18 @@ pub(crate) enum Verb {
 /// # Errors
 /// Whatever the verb could not do.
 pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode, CliError> {
-    let Some(verb) = verb else {
-        context
-            .out
-            .document(&crate::command().render_help().to_string())?;
-        return Ok(ExitCode::Ok);
-    };
+    let verb = verb.unwrap_or_else(|| Verb::Status(status::Args::default()));
     match verb {
         Verb::Enqueue(args) => enqueue::run(&args, context),
+        Verb::Status(args) => status::run(&args, context),
+        Verb::List(args) => list::run(&args, context),
+        Verb::Show(args) => show::run(&args, context),
+        Verb::Logs(args) => logs::run(&args, context),
+        Verb::Wait(args) => wait::run(&args, context),
+        Verb::Why(args) => why::run(&args, context),
+        Verb::Failed(args) => failed::run(&args, context),
+        Verb::Stats(args) => stats::run(&args, context),
+        Verb::Workers(args) => workers::run(&args, context),
         Verb::Hold(args) => hold::run(&args, context),
         Verb::Release(args) => release::run(&args, context),
         Verb::Limit(args) => limit::run(args, context),

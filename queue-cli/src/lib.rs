@@ -16,14 +16,18 @@ mod environment;
 pub mod error;
 pub mod exit_code;
 mod filter;
+mod log_text;
 mod logging;
 pub mod moment;
 mod new_job;
 mod open;
 pub mod output;
+mod paging;
 mod resolve;
 pub mod selector;
+mod since;
 pub mod view;
+mod watch;
 
 use std::ffi::OsString;
 

@@ -1,0 +1,98 @@
+//! `qcli show`: all about one job.
+
+use queue_core::store::Detail;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::selector::Selector;
+use crate::view::{json, page};
+use crate::{log_text, resolve};
+
+/// Show all about one job
+///
+/// What it runs and where, how it stands and what to type about that, when its next attempt starts, every attempt with
+/// its end, what it saved, what it comes after, and the last lines it wrote. Values of its environment are not shown
+/// unless `--env` asks for them, and those that look secret never are.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qcli show 42
+  qcli show nightly --lines 40
+  qcli show @ --env
+  qcli show 42 --json | jq .checkpoint")]
+pub(crate) struct Args {
+    /// The job: number, name, `@` (the last one) or `@~2`
+    #[arg(value_name = "JOB", default_value = "@")]
+    job: Selector,
+
+    /// Show the values of its environment, except those that look secret
+    #[arg(long)]
+    env: bool,
+
+    /// Show the last N lines of its last attempt
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    lines: usize,
+}
+
+/// Prints the job.
+pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliError> {
+    let store = context.existing_store()?;
+    let id = resolve::job(&*store, &args.job)?;
+    let now = context.now();
+    let detail = store.detail(id, &now)?;
+    if context.out.is_json() {
+        context
+            .out
+            .json(&json::detail(&detail, args.env, now.wall))?;
+    } else {
+        print(args, context, &detail)?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn print(args: &Args, context: &mut Context, detail: &Detail) -> Result<(), CliError> {
+    let page = page::page(detail, args.env, context.out.times());
+    let out = &mut context.out;
+    out.fields(&page.facts)?;
+    if let Some(env) = page.env {
+        out.heading("Environment")?;
+        out.fields(&env)?;
+    }
+    if let Some(saved) = page.checkpoints {
+        out.heading("Saved")?;
+        out.fields(&saved)?;
+    }
+    if let Some(attempts) = page.attempts {
+        out.heading("Attempts")?;
+        out.table(&attempts)?;
+    }
+    print_last_lines(args, context, detail)
+}
+
+fn print_last_lines(args: &Args, context: &mut Context, detail: &Detail) -> Result<(), CliError> {
+    let last = detail
+        .attempts
+        .iter()
+        .rev()
+        .find_map(|attempt| Some((attempt.number, log_text::path_of(attempt, context)?)));
+    let Some((number, path)) = last else {
+        return Ok(());
+    };
+    match log_text::last_lines(&path, args.lines) {
+        Ok(lines) if lines.is_empty() => {}
+        Ok(lines) => {
+            context
+                .out
+                .heading(&format!("Last lines of attempt {number}"))?;
+            for line in lines {
+                context.out.document(&format!("{line}\n"))?;
+            }
+        }
+        Err(cause) => context.out.warn(format!(
+            "the log {} cannot be read: {}",
+            path.display(),
+            crate::error::reason_of(&cause)
+        )),
+    }
+    Ok(())
+}
