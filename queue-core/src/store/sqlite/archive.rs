@@ -5,7 +5,7 @@
 //! behind; a job that was running arrives as one whose worker died.
 
 use super::{
-    dependencies,
+    dependencies, enqueue,
     fault::Done,
     lanes, moves, rows, sql,
     tx::{self, Tx},
@@ -199,6 +199,7 @@ fn import_one(tx: &Tx<'_>, archived: &Archived, old: i64) -> Done<JobId> {
     job.insert("position".to_owned(), position.into());
     job.insert("queued_at".to_owned(), queued_at.into());
     interrupt(&mut job);
+    give_up_taken_key(tx, &mut job)?;
     insert(tx, "job", &job)?;
     let id = JobId(tx.connection().last_insert_rowid());
     tx.touch(lane);
@@ -225,6 +226,18 @@ fn interrupt(job: &mut Row) {
         let attempt = job.get("attempt").and_then(Json::as_i64).unwrap_or(1);
         job.insert("attempt".to_owned(), (attempt - 1).max(0).into());
     }
+}
+
+/// A unique key that a job here holds stays with that job; the one that arrives goes without.
+fn give_up_taken_key(tx: &Tx<'_>, job: &mut Row) -> Done<()> {
+    let Some(key) = job.get("unique_key").and_then(Json::as_str) else {
+        return Ok(());
+    };
+    if enqueue::unique_holder(tx, key, JobId(0))?.is_some() {
+        job.insert("unique_key".to_owned(), Json::Null);
+        job.insert("unique_while".to_owned(), Json::Null);
+    }
+    Ok(())
 }
 
 fn close(table: &str, row: &mut Row, now: i64) {

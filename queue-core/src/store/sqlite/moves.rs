@@ -86,6 +86,9 @@ fn kept_key(tx: &Tx<'_>, job: &Job) -> Done<Option<String>> {
 pub(super) fn settle(job: &mut Job, delayed: WaitReason, now: Timestamp) {
     let held = job.held_at.is_some();
     (job.state, job.wait_reason) = resting_place(held, job.waiting_on, job.run_at, delayed, now);
+    if job.state == State::Pending {
+        job.run_at = None;
+    }
 }
 
 /// What set the time of a job that waits for it.

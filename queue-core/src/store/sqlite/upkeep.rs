@@ -48,7 +48,7 @@ pub(super) fn prune(tx: &Tx<'_>, prune: &Prune, most: usize) -> Done<Vec<Pruned>
     Ok(removed)
 }
 
-/// Writes a whole copy to `to`, page by page, while others go on reading and writing.
+/// Writes a whole copy to `to` while others go on reading and writing.
 pub(super) fn backup(from: &Connection, to: &Path) -> Done<()> {
     let refuse = |error: &std::io::Error| StoreError::CannotOpen {
         path: to.to_path_buf(),
@@ -70,7 +70,9 @@ pub(super) fn backup(from: &Connection, to: &Path) -> Done<()> {
 
 fn copy(from: &Connection, to: &Path) -> Done<()> {
     let mut target = Connection::open(to)?;
-    Backup::new(from, &mut target)?.run_to_completion(1_000, Duration::ZERO, None)?;
+    // All in one step: it sees one state of the store. In several, each write of another process
+    // in between would start it over, and a busy store would never be copied.
+    Backup::new(from, &mut target)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
     // A copy that is a single file can be moved about.
     target.query_row("pragma journal_mode = delete", [], |_| Ok(()))?;
     Ok(())
@@ -183,6 +185,8 @@ fn finding(check: &'static str, well: &str, wrong: &[String]) -> Finding {
 
 /// Copies the write-ahead log into the database and shortens its file, if nobody reads from it.
 pub(super) fn shorten_log(c: &Connection) -> Done<()> {
+    // A reader that stays is no reason to wait: the next idle moment does as well.
+    c.busy_handler(None)?;
     c.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
     Ok(())
 }
