@@ -1,0 +1,193 @@
+//! Where the files of attempts lie: beside the store, under its own name.
+//!
+//! Owns the names `queue.db-logs/JOB-EPOCH.log` and `queue.db-run/JOB-EPOCH/`; the dispatcher, the
+//! attempts and the recovery ask it. What always holds: directories have mode 0700 and files 0600,
+//! and a run directory is made for one epoch and removed when the outcome of that epoch is committed.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use queue_core::{Epoch, JobId};
+
+/// The files beside one store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    db: PathBuf,
+    logs: PathBuf,
+    runs: PathBuf,
+}
+
+impl Layout {
+    /// The files beside the store at `db`, which must exist; makes the directories.
+    ///
+    /// # Errors
+    /// When `db` is not there or a directory cannot be made; the error names the path.
+    pub fn beside(db: &Path) -> io::Result<Self> {
+        let layout = Self::of(&fs::canonicalize(db).map_err(|error| named(db, &error))?);
+        for directory in [&layout.logs, &layout.runs] {
+            make_directory(directory).map_err(|error| named(directory, &error))?;
+        }
+        Ok(layout)
+    }
+
+    /// The names beside the store at the absolute path `db`; touches nothing.
+    #[must_use]
+    pub fn of(db: &Path) -> Self {
+        Self {
+            db: db.to_owned(),
+            logs: with_suffix(db, "-logs"),
+            runs: with_suffix(db, "-run"),
+        }
+    }
+
+    /// The store's absolute path, as jobs see it in `QUEUE_DB`.
+    #[must_use]
+    pub fn db(&self) -> &Path {
+        &self.db
+    }
+
+    /// The log of one process tree.
+    #[must_use]
+    pub fn log(&self, job: JobId, epoch: Epoch) -> PathBuf {
+        self.logs.join(format!("{job}-{epoch}.log"))
+    }
+
+    /// The directory that one process tree has for itself.
+    #[must_use]
+    pub fn run_directory(&self, job: JobId, epoch: Epoch) -> PathBuf {
+        self.runs.join(format!("{job}-{epoch}"))
+    }
+
+    /// The file that `QUEUE_CHECKPOINT` names.
+    #[must_use]
+    pub fn checkpoint(&self, job: JobId, epoch: Epoch) -> PathBuf {
+        self.run_directory(job, epoch).join("checkpoint")
+    }
+
+    /// Makes the run directory, empty.
+    ///
+    /// One that is there already belongs to a store that was put back from a backup: it is
+    /// removed, so that nothing of another history is taken for a checkpoint.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make_run_directory(&self, job: JobId, epoch: Epoch) -> io::Result<PathBuf> {
+        let directory = self.run_directory(job, epoch);
+        match private_directory().create(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_dir_all(&directory)?;
+                private_directory().create(&directory)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_directory(&self.runs)?;
+                private_directory().create(&directory)?;
+            }
+            made => made?,
+        }
+        Ok(directory)
+    }
+
+    /// Removes the run directory with whatever the job left in it. One that is gone is as good.
+    pub fn remove_run_directory(&self, job: JobId, epoch: Epoch) {
+        let directory = self.run_directory(job, epoch);
+        // Most jobs leave nothing there, and then one call is enough.
+        if fs::remove_dir(&directory).is_ok() {
+            return;
+        }
+        if let Err(error) = fs::remove_dir_all(&directory)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(directory = %directory.display(), %error, "a run directory cannot be removed");
+        }
+    }
+
+    /// The process trees that have a run directory.
+    #[must_use]
+    pub fn run_directories(&self) -> Vec<(JobId, Epoch)> {
+        let entries = fs::read_dir(&self.runs).into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let (job, epoch) = name.to_str()?.split_once('-')?;
+                Some((JobId(job.parse().ok()?), Epoch(epoch.parse().ok()?)))
+            })
+            .collect()
+    }
+}
+
+fn private_directory() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    builder
+}
+
+fn make_directory(directory: &Path) -> io::Result<()> {
+    match private_directory().create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+fn with_suffix(db: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = db.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn layout() -> (tempfile::TempDir, Layout) {
+        let dir = tempfile::tempdir().unwrap();
+        let db = dir.path().join("queue.db");
+        fs::write(&db, "").unwrap();
+        let layout = Layout::beside(&db).unwrap();
+        (dir, layout)
+    }
+
+    #[test]
+    fn directories_are_private_and_lie_beside_the_store() {
+        let (_dir, layout) = layout();
+        let run = layout.make_run_directory(JobId(4), Epoch(2)).unwrap();
+        assert!(run.ends_with("queue.db-run/4-2"), "{}", run.display());
+        assert!(
+            layout
+                .log(JobId(4), Epoch(2))
+                .ends_with("queue.db-logs/4-2.log")
+        );
+        for directory in [&run, &layout.logs, &layout.runs] {
+            let mode = directory.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{}", directory.display());
+        }
+        assert_eq!(layout.run_directories(), [(JobId(4), Epoch(2))]);
+    }
+
+    #[test]
+    fn a_run_directory_starts_empty_and_goes_with_all_that_is_in_it() {
+        let (_dir, layout) = layout();
+        let run = layout.make_run_directory(JobId(1), Epoch(1)).unwrap();
+        fs::write(run.join("checkpoint"), "of another history").unwrap();
+        layout.make_run_directory(JobId(1), Epoch(1)).unwrap();
+        assert!(!run.join("checkpoint").exists());
+        fs::create_dir_all(run.join("deep/er")).unwrap();
+        layout.remove_run_directory(JobId(1), Epoch(1));
+        layout.remove_run_directory(JobId(1), Epoch(1));
+        assert!(!run.exists());
+    }
+
+    #[test]
+    fn a_store_that_is_not_there_is_named() {
+        let error = Layout::beside(Path::new("/nowhere/queue.db")).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/queue.db"), "{error}");
+    }
+}

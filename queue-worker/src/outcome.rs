@@ -1,0 +1,251 @@
+//! What an attempt came to, from the facts the supervisor recorded.
+//!
+//! Asked once per attempt, on its thread. What always holds: it decides by the facts alone and
+//! leaves retry or failure to the store; an attempt whose lease is lost has no outcome.
+
+use std::path::Path;
+use std::time::Duration;
+
+use queue_core::attempt::{Outcome, Report, ResourceUsage};
+use queue_core::job::RunOptions;
+use queue_core::{Class, Timestamp};
+
+use crate::process::{SpawnClass, SpawnProblem};
+use crate::spec::NoSpec;
+use crate::supervisor::{Ended, Status, StopCause};
+use crate::usage_error;
+
+/// What to tell the store of an attempt that ended; `None` where nothing may be written.
+#[must_use]
+pub fn report(status: &Status, options: &RunOptions, log: &Path) -> Option<Report> {
+    let (outcome, mut message) = match status.stopped_by {
+        Some(StopCause::LeaseLost) => return None,
+        Some(StopCause::Cancelled) => (Outcome::Cancelled, None),
+        Some(StopCause::Interrupted) => (Outcome::HandedBack, None),
+        Some(StopCause::Timeout) => (failed(Class::Timeout), None),
+        Some(StopCause::IdleTimeout) => (failed(Class::IdleTimeout), None),
+        None => of_its_own(status, options, log),
+    };
+    if message.is_none() {
+        message = remark(status);
+    }
+    Some(Report {
+        exit_code: status.exit_code(),
+        signal: signal(status),
+        message,
+        usage: status.usage.map(|usage| ResourceUsage {
+            user_ms: usage.user_ms,
+            system_ms: usage.system_ms,
+            max_rss_kib: usage.max_rss_kb,
+        }),
+        ..Report::new(outcome, Timestamp::from_millis(status.ended_at))
+    })
+}
+
+/// What to tell the store of an attempt that nothing could be started for.
+#[must_use]
+pub fn report_unbuilt(problem: &NoSpec, at: Timestamp) -> Report {
+    let (outcome, exit_code) = match problem {
+        // What cannot be read now may be read by a newer release.
+        NoSpec::Payload(_) => (retried(Class::BadPayload), None),
+        NoSpec::Spawn(problem) => (not_started(problem), problem.class.shell_code()),
+    };
+    Report {
+        exit_code,
+        message: Some(problem.to_string()),
+        ..Report::new(outcome, at)
+    }
+}
+
+/// What to tell the store when our own part failed: the attempt is tried again.
+#[must_use]
+pub fn report_broken(message: String, at: Timestamp) -> Report {
+    Report {
+        message: Some(message),
+        ..Report::new(retried(Class::Crash), at)
+    }
+}
+
+fn of_its_own(status: &Status, options: &RunOptions, log: &Path) -> (Outcome, Option<String>) {
+    match &status.ended {
+        Ended::Exited { code: 0 } => (Outcome::Completed { result: None }, None),
+        Ended::Exited { code } => exited(*code, status, options, log),
+        Ended::Signalled { .. } => (failed(Class::Signal), None),
+        Ended::SpawnFailed { problem } => (not_started(problem), Some(problem.to_string())),
+        Ended::NeverStarted => (Outcome::HandedBack, None),
+        Ended::Lost { text } => (
+            failed(Class::Crash),
+            Some(format!(
+                "its exit status was taken by somebody else: {text}"
+            )),
+        ),
+    }
+}
+
+fn exited(
+    code: i32,
+    status: &Status,
+    options: &RunOptions,
+    log: &Path,
+) -> (Outcome, Option<String>) {
+    if let Some(line) = usage_error::refusal(code, Duration::from_millis(status.ran_for_ms), log) {
+        return (failed(Class::Usage), Some(line));
+    }
+    let outcome = Outcome::Failed {
+        class: Class::ExitCode,
+        retryable: options.no_retry.contains(&code).then_some(false),
+        retry_after: None,
+    };
+    (outcome, None)
+}
+
+fn not_started(problem: &SpawnProblem) -> Outcome {
+    let class = match problem.class {
+        SpawnClass::BadCwd => Class::BadCwd,
+        SpawnClass::NotFound
+        | SpawnClass::NotExecutable
+        | SpawnClass::BadStdin
+        | SpawnClass::BadLog
+        | SpawnClass::BadArgument
+        | SpawnClass::Resources
+        | SpawnClass::Other => Class::SpawnFailed,
+    };
+    if problem.class.is_passing() {
+        retried(class)
+    } else {
+        failed(class)
+    }
+}
+
+fn failed(class: Class) -> Outcome {
+    Outcome::Failed {
+        class,
+        retryable: None,
+        retry_after: None,
+    }
+}
+
+fn retried(class: Class) -> Outcome {
+    Outcome::Failed {
+        class,
+        retryable: Some(true),
+        retry_after: None,
+    }
+}
+
+fn signal(status: &Status) -> Option<i32> {
+    match status.ended {
+        Ended::Signalled { signal } => Some(signal),
+        Ended::Exited { .. }
+        | Ended::SpawnFailed { .. }
+        | Ended::NeverStarted
+        | Ended::Lost { .. } => None,
+    }
+}
+
+/// What a person should know beside the class: the first of what went wrong around the process.
+fn remark(status: &Status) -> Option<String> {
+    if status.leftovers.survived > 0 {
+        let count = status.leftovers.survived;
+        return Some(format!("{count} of its processes could not be killed"));
+    }
+    if let Some(trouble) = &status.log.trouble {
+        return Some(trouble.clone());
+    }
+    status.drain_cut.then(|| {
+        "a process outside its group held its output open; what that wrote later is not in the log"
+            .to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::LogSummary;
+    use crate::supervisor::Leftovers;
+
+    fn status(ended: Ended, stopped_by: Option<StopCause>) -> Status {
+        Status {
+            job: 1,
+            epoch: 1,
+            attempt: 1,
+            pid: Some(77),
+            started_at: 1_000,
+            ended_at: 3_000,
+            ran_for_ms: 2_000,
+            ended,
+            stopped_by,
+            was_killed: false,
+            usage: None,
+            log: LogSummary::default(),
+            drain_cut: false,
+            leftovers: Leftovers::default(),
+        }
+    }
+
+    fn outcome(ended: Ended, stopped_by: Option<StopCause>) -> Option<Outcome> {
+        let options = RunOptions {
+            no_retry: vec![9],
+            ..RunOptions::default()
+        };
+        report(&status(ended, stopped_by), &options, Path::new("/nowhere")).map(|made| made.outcome)
+    }
+
+    #[test]
+    fn why_it_was_stopped_counts_more_than_how_it_ended() {
+        let zero = || Ended::Exited { code: 0 };
+        assert_eq!(outcome(zero(), Some(StopCause::LeaseLost)), None);
+        for (cause, expected) in [
+            (StopCause::Cancelled, Outcome::Cancelled),
+            (StopCause::Interrupted, Outcome::HandedBack),
+            (StopCause::Timeout, failed(Class::Timeout)),
+            (StopCause::IdleTimeout, failed(Class::IdleTimeout)),
+        ] {
+            assert_eq!(outcome(zero(), Some(cause)), Some(expected));
+        }
+        assert_eq!(
+            outcome(zero(), None),
+            Some(Outcome::Completed { result: None })
+        );
+    }
+
+    #[test]
+    fn codes_the_job_names_are_final() {
+        let code = |code| outcome(Ended::Exited { code }, None);
+        assert_eq!(code(1), Some(failed(Class::ExitCode)));
+        assert!(matches!(
+            code(9),
+            Some(Outcome::Failed {
+                retryable: Some(false),
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn a_start_that_may_succeed_later_is_tried_again() {
+        let start = |class| {
+            let problem = SpawnProblem::new(class, "words");
+            outcome(Ended::SpawnFailed { problem }, None)
+        };
+        assert_eq!(
+            start(SpawnClass::NotFound),
+            Some(failed(Class::SpawnFailed))
+        );
+        assert_eq!(start(SpawnClass::BadCwd), Some(failed(Class::BadCwd)));
+        assert_eq!(
+            start(SpawnClass::Resources),
+            Some(retried(Class::SpawnFailed))
+        );
+    }
+
+    #[test]
+    fn a_report_has_the_code_the_signal_and_what_else_went_wrong() {
+        let mut facts = status(Ended::Signalled { signal: 9 }, None);
+        facts.leftovers.survived = 2;
+        let made = report(&facts, &RunOptions::default(), Path::new("/nowhere")).unwrap();
+        assert_eq!((made.exit_code, made.signal), (None, Some(9)));
+        assert_eq!(made.ended_at, Timestamp::from_millis(3_000));
+        assert!(made.message.unwrap().starts_with("2 of its processes"));
+    }
+}

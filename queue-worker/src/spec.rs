@@ -1,0 +1,324 @@
+//! Turns what is stored of a job into what the supervisor runs.
+//!
+//! Called on the attempt's own thread, right before the start. What always holds: the process gets
+//! what the enqueuer had and what names the attempt, and nothing of the worker's own environment;
+//! a program is sought along the job's `PATH`, from the job's directory.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use queue_core::job::{Command, JobBody};
+use queue_core::raw_text::RawText;
+
+use crate::layout::Layout;
+use crate::process::{SpawnClass, SpawnProblem, resolve_program};
+use crate::supervisor::Spec;
+
+/// The shell of `--shell` lines and of scripts without a `#!` line.
+const SHELL: &str = "/bin/sh";
+
+/// Variables by which a coding agent knows its own session. A job that has them thinks it runs
+/// inside the session that enqueued it, and refuses to start or writes to that session's files.
+pub const SESSION_VARIABLES: [&str; 6] = [
+    "CLAUDECODE",
+    "CLAUDE_CODE_CHILD_SESSION",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_SESSION_ID",
+    "CLAUDE_CODE_SKIP_PROMPT_HISTORY",
+    "CLAUDE_JOB_DIR",
+];
+
+/// Which attempt it is: what a job finds in its `QUEUE_…` variables.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// The process tree.
+    pub epoch: queue_core::Epoch,
+    /// The job's queue.
+    pub queue: &'a str,
+    /// The name of the worker.
+    pub worker: &'a str,
+}
+
+/// Why there is nothing to run.
+#[derive(Debug, thiserror::Error)]
+pub enum NoSpec {
+    /// What is stored cannot be read, or is no command.
+    #[error("{0}")]
+    Payload(String),
+    /// The program, the directory or a file of the attempt cannot be used.
+    #[error(transparent)]
+    Spawn(#[from] SpawnProblem),
+}
+
+/// Builds the spec of an attempt whose run directory is there; writes its script, if it has one.
+///
+/// # Errors
+/// [`NoSpec`], with what to do about it.
+pub fn build(body: &JobBody, identity: Identity<'_>, layout: &Layout) -> Result<Spec, NoSpec> {
+    let command = body.command.as_ref().map_err(|problem| {
+        NoSpec::Payload(format!(
+            "what is stored for the job cannot be read: {problem}"
+        ))
+    })?;
+    let cwd = PathBuf::from(body.cwd.as_os_str());
+    let run_directory = layout.run_directory(body.id, identity.epoch);
+    let (program, args) = resolve(command, body, &cwd, &run_directory)?;
+    let mut spec = Spec::new(
+        body.id.0,
+        identity.epoch.0,
+        identity.attempt,
+        program,
+        &cwd,
+        layout.log(body.id, identity.epoch),
+    );
+    spec.args = args;
+    spec.env = environment(body, identity, layout);
+    let options = &body.options;
+    spec.stdin = options
+        .stdin
+        .as_ref()
+        .map(|path| cwd.join(path.as_os_str()));
+    spec.timeout = options.timeout_ms.map(Duration::from_millis);
+    spec.idle_timeout = options.idle_timeout_ms.map(Duration::from_millis);
+    spec.grace = options.grace_ms.map_or(Spec::GRACE, Duration::from_millis);
+    spec.log_cap = options.log_cap.unwrap_or(Spec::LOG_CAP);
+    Ok(spec)
+}
+
+/// The program and its arguments.
+fn resolve(
+    command: &Command,
+    body: &JobBody,
+    cwd: &Path,
+    run_directory: &Path,
+) -> Result<(PathBuf, Vec<OsString>), NoSpec> {
+    let find = |name: &OsStr| resolve_program(name, variable(body, "PATH"), cwd);
+    match command {
+        Command::Argv(words) => {
+            let mut words = words.iter().map(RawText::as_os_str);
+            let program = find(words.next().unwrap_or_default())?;
+            Ok((program, words.map(OsStr::to_owned).collect()))
+        }
+        Command::Shell(line) => Ok((find(OsStr::new(SHELL))?, vec!["-c".into(), line.into()])),
+        Command::Script(text) => {
+            let shell = find(OsStr::new(SHELL))?;
+            let script = run_directory.join("script");
+            write_script(&script, text).map_err(|error| script_problem(&script, &error))?;
+            if text.starts_with("#!") {
+                Ok((script, Vec::new()))
+            } else {
+                Ok((shell, vec![script.into()]))
+            }
+        }
+        Command::Payload(_) => Err(NoSpec::Payload(
+            "the job is a payload of a program's own and no command; \
+             enqueue it with a kind of that program's"
+                .to_owned(),
+        )),
+    }
+}
+
+fn write_script(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o700)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+fn script_problem(script: &Path, error: &io::Error) -> SpawnProblem {
+    let text = format!(
+        "the script `{}` cannot be written; make its directory writable and free some disk",
+        script.display()
+    );
+    SpawnProblem::from_io(SpawnClass::BadLog, text, error)
+}
+
+fn variable<'a>(body: &'a JobBody, name: &str) -> Option<&'a OsStr> {
+    body.env.get(name).map(RawText::as_os_str)
+}
+
+/// What the job has, and what names the attempt. Ours win: a job that was enqueued by another job
+/// brings that one's.
+fn environment(
+    body: &JobBody,
+    identity: Identity<'_>,
+    layout: &Layout,
+) -> Vec<(OsString, OsString)> {
+    let ours: [(&str, OsString); 7] = [
+        ("QUEUE_JOB_ID", body.id.to_string().into()),
+        ("QUEUE_ATTEMPT", identity.attempt.to_string().into()),
+        ("QUEUE_EPOCH", identity.epoch.to_string().into()),
+        ("QUEUE_DB", layout.db().into()),
+        (
+            "QUEUE_CHECKPOINT",
+            layout.checkpoint(body.id, identity.epoch).into(),
+        ),
+        ("QUEUE_QUEUE", identity.queue.into()),
+        ("QUEUE_WORKER", identity.worker.into()),
+    ];
+    let is_ours = |name: &str| ours.iter().any(|(our, _)| *our == name);
+    let theirs = body
+        .env
+        .iter()
+        .filter(|(name, _)| !is_ours(name) && !SESSION_VARIABLES.contains(&name.as_str()))
+        .map(|(name, value)| (name.into(), value.as_os_str().to_owned()));
+    let mut variables: Vec<(OsString, OsString)> = theirs.collect();
+    variables.extend(ours.clone().map(|(name, value)| (name.into(), value)));
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::PermissionsExt;
+
+    use queue_core::job::RunOptions;
+    use queue_core::{Epoch, JobId};
+
+    use super::*;
+
+    struct Place {
+        dir: tempfile::TempDir,
+        layout: Layout,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let db = dir.path().join("queue.db");
+            std::fs::write(&db, "").unwrap();
+            let layout = Layout::beside(&db).unwrap();
+            layout.make_run_directory(JobId(4), Epoch(2)).unwrap();
+            Self { dir, layout }
+        }
+
+        fn body(&self, command: Command) -> JobBody {
+            JobBody {
+                id: JobId(4),
+                command: Ok(command),
+                cwd: RawText::from(self.dir.path().to_str().unwrap()),
+                env: BTreeMap::from([("PATH".to_owned(), RawText::from("/usr/bin:/bin"))]),
+                options: RunOptions::default(),
+                result: None,
+            }
+        }
+
+        fn build(&self, body: &JobBody) -> Result<Spec, NoSpec> {
+            let identity = Identity {
+                attempt: 3,
+                epoch: Epoch(2),
+                queue: "builds",
+                worker: "here-1",
+            };
+            build(body, identity, &self.layout)
+        }
+    }
+
+    fn argv(words: &[&str]) -> Command {
+        Command::Argv(words.iter().copied().map(RawText::from).collect())
+    }
+
+    fn value<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {
+        let found = spec.env.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.to_str().unwrap())
+    }
+
+    #[test]
+    fn a_job_gets_what_it_had_and_what_names_the_attempt() {
+        let place = Place::new();
+        let mut body = place.body(argv(&["true"]));
+        for (name, text) in [
+            ("API_KEY", "k"),
+            ("CLAUDECODE", "1"),
+            ("CLAUDE_CODE_SESSION_ID", "s"),
+            ("QUEUE_JOB_ID", "77"),
+        ] {
+            body.env.insert(name.to_owned(), RawText::from(text));
+        }
+        let spec = place.build(&body).unwrap();
+        let mut names: Vec<_> = spec.env.iter().map(|(name, _)| name.clone()).collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "API_KEY",
+                "PATH",
+                "QUEUE_ATTEMPT",
+                "QUEUE_CHECKPOINT",
+                "QUEUE_DB",
+                "QUEUE_EPOCH",
+                "QUEUE_JOB_ID",
+                "QUEUE_QUEUE",
+                "QUEUE_WORKER"
+            ]
+        );
+        assert_eq!(value(&spec, "QUEUE_JOB_ID"), Some("4"));
+        assert_eq!(value(&spec, "QUEUE_ATTEMPT"), Some("3"));
+        assert_eq!(value(&spec, "QUEUE_EPOCH"), Some("2"));
+        assert!(
+            value(&spec, "QUEUE_CHECKPOINT")
+                .unwrap()
+                .ends_with("/4-2/checkpoint")
+        );
+    }
+
+    #[test]
+    fn the_program_is_sought_along_the_path_of_the_job() {
+        let place = Place::new();
+        let mut body = place.body(argv(&["tool", "a b", ""]));
+        let tool = place.dir.path().join("bin/tool");
+        std::fs::create_dir(tool.parent().unwrap()).unwrap();
+        std::fs::write(&tool, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&tool, PermissionsExt::from_mode(0o755)).unwrap();
+        assert!(matches!(
+            place.build(&body),
+            Err(NoSpec::Spawn(problem)) if problem.class == SpawnClass::NotFound
+        ));
+        body.env.insert("PATH".to_owned(), RawText::from("bin"));
+        let spec = place.build(&body).unwrap();
+        assert_eq!(spec.program, tool);
+        assert_eq!(spec.args, ["a b", ""]);
+    }
+
+    #[test]
+    fn a_script_runs_by_its_first_line_or_by_sh() {
+        let place = Place::new();
+        let spec = place
+            .build(&place.body(Command::Script("#!/usr/bin/awk -f\n".into())))
+            .unwrap();
+        let mode = spec.program.metadata().unwrap().permissions().mode();
+        assert!(spec.program.ends_with("4-2/script") && spec.args.is_empty());
+        assert_eq!(mode & 0o777, 0o700);
+        let spec = place
+            .build(&place.body(Command::Script("echo hi\n".into())))
+            .unwrap();
+        assert_eq!(spec.program, Path::new("/bin/sh"));
+        assert!(Path::new(&spec.args[0]).ends_with("4-2/script"));
+    }
+
+    #[test]
+    fn what_is_no_command_is_said_so() {
+        // T27
+        let place = Place::new();
+        let mut body = place.body(Command::Payload(serde_json::json!({"a": 1})));
+        assert!(matches!(place.build(&body), Err(NoSpec::Payload(_))));
+        body.command = Err("expected value at line 1".to_owned());
+        let error = place.build(&body).unwrap_err();
+        assert!(error.to_string().contains("line 1"), "{error}");
+        body = place.body(argv(&["true"]));
+        body.cwd = RawText::from("/nowhere/at/all");
+        assert!(matches!(
+            place.build(&body),
+            Err(NoSpec::Spawn(problem)) if problem.class == SpawnClass::BadCwd
+        ));
+    }
+}
