@@ -1,20 +1,37 @@
 //! Claims jobs and supervises their processes.
 //!
-//! A map of the crate, from one attempt outwards:
+//! A map of the crate, from the worker inwards:
 //!
-//! - [`spec`] says what to run, [`outcome`] what it came to, [`usage_error`] whether it refused its
-//!   arguments, [`checkpoint_file`] what it saved; [`layout`] where its files lie.
+//! - [`worker`]: a worker from start to end; [`args`], [`console`] and [`program`] make it a command.
+//! - `dispatcher`: the event loop: owns the slots, and is the only part that talks to the store;
+//!   `waker` brings it wakes, [`signals`] tells it to stop.
+//! - `attempt`: one attempt on its thread: [`spec`] says what to run, [`outcome`] what it came to,
+//!   [`usage_error`] whether it refused its arguments, [`checkpoint_file`] what it saved.
+//! - `recovery`: ends what a dead worker left running.
+//! - [`layout`]: where the files of attempts lie.
 //! - [`supervisor`]: one attempt's process from start to end, as a state machine with named states.
 //! - [`process`]: starts, signals and reaps one process group; platform code.
 //! - [`output`]: writes the log of an attempt: framing, cap, trouble with the disk.
 //! - [`log`]: reads such a log: forwards, the last lines, following.
 
+pub mod args;
+mod attempt;
 pub mod checkpoint_file;
+pub mod console;
+mod dispatcher;
 pub mod layout;
 pub mod log;
 pub mod outcome;
 pub mod output;
 pub mod process;
+pub mod program;
+mod recovery;
+pub mod signals;
 pub mod spec;
 pub mod supervisor;
 pub mod usage_error;
+mod waker;
+pub mod worker;
+
+pub use signals::{Stop, StopLevel};
+pub use worker::{Summary, Until, WorkerError, WorkerOptions, run};

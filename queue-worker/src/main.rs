@@ -1,3 +1,5 @@
 //! `queue-worker`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    queue_worker::program::main()
+}

@@ -1,0 +1,405 @@
+//! The event loop of a worker: owns the slots, and is the only part that talks to the store.
+//!
+//! Attempts and recoveries run on threads of the pool and come back as messages; what they bring
+//! is gathered and told in one cycle, and the same cycle claims for the slots that became free.
+//! What always holds: at most one cycle is under way; an outcome is kept until the store has taken
+//! it; whatever runs is in a slot; with nothing to do the loop sleeps until it is woken.
+
+mod agenda;
+mod flight;
+mod outbox;
+mod returned;
+mod settle;
+mod slots;
+mod words;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use queue_core::attempt::{Outcome, Report, Started};
+use queue_core::store::{Claim, Cycle};
+use queue_core::{Clock, Fence, Store, WorkerId};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
+
+use self::agenda::Agenda;
+use self::flight::{Flight, Landed, Question};
+use self::outbox::Outbox;
+use self::slots::{Adopted, Phase, Slots};
+use crate::attempt::{Concluded, lock};
+use crate::checkpoint_file::CheckpointFile;
+use crate::layout::Layout;
+use crate::recovery;
+use crate::signals::{Stop, StopLevel};
+use crate::supervisor::StopCause;
+use crate::waker::Waker;
+use crate::worker::{Summary, Until, WorkerError, WorkerOptions};
+
+/// How many due jobs one cycle promotes, and how many dead attempts it takes over.
+const PROMOTE: usize = 100;
+const ADOPT: usize = 16;
+
+/// What a recovery comes back with: how many processes there were; none if it was broken off.
+type Recovered = (Fence, Option<usize>);
+
+/// New values that jobs left in their checkpoint files.
+type Values = Vec<(Fence, Vec<u8>)>;
+
+/// The truth about slots and leases.
+pub(crate) struct Dispatcher {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    layout: Arc<Layout>,
+    worker: WorkerId,
+    options: WorkerOptions,
+    name: Arc<str>,
+    stop: Stop,
+    obeyed: StopLevel,
+    slots: Slots,
+    orphans: HashMap<Fence, Adopted>,
+    outbox: Outbox,
+    agenda: Agenda,
+    /// Read before the last look at the store.
+    generation: u32,
+    attempts: JoinSet<Concluded>,
+    recoveries: JoinSet<Recovered>,
+    /// Which fence a task of the two sets is about, should it panic.
+    tasks: HashMap<Id, Fence>,
+    flight: Option<JoinHandle<Landed>>,
+    watching: Option<JoinHandle<Values>>,
+    failing: Option<Failing>,
+    summary: Summary,
+    is_over: bool,
+}
+
+/// A store that fails us at the moment.
+struct Failing {
+    tries: u32,
+    /// The words that were said, so that they are not said again.
+    said: String,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        layout: Layout,
+        worker: WorkerId,
+        options: WorkerOptions,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            generation: store.generation(),
+            agenda: Agenda::new(options.lease_for),
+            name: options.name.as_str().into(),
+            store,
+            clock,
+            layout: Arc::new(layout),
+            worker,
+            options,
+            stop,
+            obeyed: StopLevel::Work,
+            slots: Slots::default(),
+            orphans: HashMap::new(),
+            outbox: Outbox::default(),
+            attempts: JoinSet::new(),
+            recoveries: JoinSet::new(),
+            tasks: HashMap::new(),
+            flight: None,
+            watching: None,
+            failing: None,
+            summary: Summary::default(),
+            is_over: false,
+        }
+    }
+
+    /// Works until it is told to stop or, where so asked, nothing is left.
+    ///
+    /// # Errors
+    /// When the store takes no more writes; then nothing of ours runs any more.
+    pub(crate) async fn run(mut self) -> Result<Summary, WorkerError> {
+        let mut waker = Waker::start(Arc::clone(&self.store)).map_err(WorkerError::Thread)?;
+        let mut level = self.stop.watch();
+        loop {
+            match self.turn(&mut waker, &mut level).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(self.summary),
+                Err(error) => {
+                    self.end_all_attempts().await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// One turn: do what is due, then wait for the next thing to happen. Says whether to go on.
+    async fn turn(
+        &mut self,
+        waker: &mut Waker,
+        level: &mut watch::Receiver<StopLevel>,
+    ) -> Result<bool, WorkerError> {
+        let now = Instant::now();
+        if self.agenda.notice_freeze(now) {
+            tracing::warn!(worker = %self.name, "this worker stood still; it looks after its own leases first");
+        }
+        self.obey(*level.borrow_and_update());
+        self.take_all_that_ended();
+        self.do_what_is_due(now);
+        if self.is_finished()? {
+            return Ok(false);
+        }
+        if self.flight.is_none() && self.may_be_woken(now) {
+            waker.arm(self.generation);
+        }
+        let next_at = self.agenda.next_at(self.flight.is_some()).into();
+        tokio::select! {
+            Some(ended) = self.attempts.join_next_with_id() => self.take_attempt(ended),
+            Some(ended) = self.recoveries.join_next_with_id() => self.take_recovery(ended),
+            landed = finished(&mut self.flight) => self.settle(landed)?,
+            values = finished(&mut self.watching) => self.take_checkpoints(values),
+            () = waker.woken() => self.agenda.look_soon(Instant::now()),
+            // The sender lives as long as `self.stop`.
+            _ = level.changed() => {}
+            () = tokio::time::sleep_until(next_at) => {}
+        }
+        Ok(true)
+    }
+
+    /// Whether all is done: nothing runs, nothing is to be told, and no more is wanted.
+    fn is_finished(&self) -> Result<bool, WorkerError> {
+        let is_idle = self.slots.is_empty() && self.outbox.is_empty() && self.flight.is_none();
+        match self.obeyed {
+            StopLevel::Work => Ok(self.is_over && is_idle && self.orphans.is_empty()),
+            StopLevel::Drain => Ok(is_idle && self.orphans.is_empty()),
+            StopLevel::HandBack => Ok(is_idle),
+            StopLevel::Kill => {
+                let is_stuck = self.slots.running() == 0 && self.flight.is_none();
+                match &self.failing {
+                    Some(failing) if is_stuck && !self.outbox.is_empty() => {
+                        Err(WorkerError::Untold {
+                            outcomes: self.outbox.outcomes(),
+                            problem: failing.said.clone(),
+                        })
+                    }
+                    _ => Ok(is_idle),
+                }
+            }
+        }
+    }
+
+    /// A full worker does not look at every wake, but often enough for a cancel to act at once.
+    fn may_be_woken(&mut self, now: Instant) -> bool {
+        let has_room = self.obeyed == StopLevel::Work && self.free() > 0;
+        self.failing.is_none() && (has_room || self.agenda.is_rested(now))
+    }
+
+    fn free(&self) -> usize {
+        let most = self.options.concurrency.get();
+        most.saturating_sub(self.slots.running())
+    }
+
+    // ── What is due ─────────────────────────────────────────────────────────────────────────
+
+    fn do_what_is_due(&mut self, now: Instant) {
+        if self.agenda.is_record_due(now) {
+            self.record_starts(now);
+        }
+        if self.agenda.is_watch_due(now) && self.watching.is_none() {
+            self.watch_checkpoints();
+        }
+        let has_news = !self.outbox.is_empty();
+        if self.flight.is_none() && self.agenda.is_cycle_due(now, has_news) {
+            self.begin_cycle(now);
+        }
+        let is_idle = self.slots.is_empty() && self.flight.is_none();
+        if self.agenda.is_tidy_due(now, is_idle) {
+            self.tidy();
+        }
+    }
+
+    /// Notes the processes that run for long enough to be worth a write of their own; shorter ones
+    /// are told together with their end.
+    fn record_starts(&mut self, now: Instant) {
+        let wall = self.clock.now().wall;
+        for (fence, slot) in self.slots.unrecorded(now) {
+            let Some(pid) = slot.control.snapshot().pid else {
+                continue;
+            };
+            slot.phase = Phase::Running { is_recorded: true };
+            let started = Started {
+                pid,
+                pid_started: recovery::start_of_child(pid),
+                started_at: wall.saturating_sub(now.duration_since(slot.since)),
+                log: self
+                    .layout
+                    .log(fence.job, fence.epoch)
+                    .display()
+                    .to_string(),
+            };
+            self.outbox.started.push((fence, started));
+        }
+        self.agenda.record_at(self.slots.next_record_at());
+    }
+
+    /// Looks at the checkpoint files on a thread of the pool: a file system may be slow.
+    fn watch_checkpoints(&mut self) {
+        let files = self.slots.checkpoint_files();
+        self.agenda.watch_again(!files.is_empty());
+        if files.is_empty() {
+            return;
+        }
+        self.watching = Some(tokio::task::spawn_blocking(move || {
+            let look = |(fence, file): &(Fence, crate::attempt::SharedCheckpoint)| {
+                let value = lock(file).as_mut().and_then(CheckpointFile::look)?;
+                Some((*fence, value))
+            };
+            files.iter().filter_map(look).collect()
+        }));
+    }
+
+    fn tidy(&mut self) {
+        let store = Arc::clone(&self.store);
+        drop(tokio::task::spawn_blocking(move || {
+            if let Err(error) = store.tidy() {
+                tracing::debug!(%error, "the store could not be tidied");
+            }
+        }));
+    }
+
+    /// Sends one cycle off: all news, the heartbeat if it is due, and a claim for the free slots.
+    fn begin_cycle(&mut self, now: Instant) {
+        let is_working = self.obeyed == StopLevel::Work && self.failing.is_none();
+        let mut cycle = Cycle {
+            lease_for: self.options.lease_for,
+            ..Cycle::of(self.worker)
+        };
+        self.outbox.move_into(&mut cycle);
+        if self.agenda.is_heartbeat_due(now) {
+            cycle.leases = self.held_beside(&cycle);
+            self.agenda.heartbeat_began(now);
+        }
+        if is_working {
+            cycle.promote = PROMOTE;
+            if self.agenda.may_adopt(now) {
+                cycle.adopt = ADOPT.saturating_sub(self.orphans.len());
+            }
+            cycle.claim = self.claim();
+        }
+        self.agenda.cycle_began(now);
+        self.generation = self.store.generation();
+        let flight = Flight {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            layout: Arc::clone(&self.layout),
+            unread: self.slots.take_unread(),
+            question: is_working.then(|| self.question()).flatten(),
+            cycle,
+        };
+        self.flight = Some(tokio::task::spawn_blocking(|| flight.fly()));
+    }
+
+    fn claim(&self) -> Option<Claim> {
+        let most = self.free();
+        (most > 0 && !self.is_over).then(|| Claim {
+            most,
+            queues: self.options.queues.clone(),
+            ..Claim::default()
+        })
+    }
+
+    /// The leases that this cycle does not end.
+    fn held_beside(&self, cycle: &Cycle) -> Vec<Fence> {
+        let ended: Vec<Fence> = cycle.ended.iter().map(|(fence, _)| *fence).collect();
+        let held = self.slots.fences().chain(self.orphans.keys().copied());
+        held.filter(|fence| !ended.contains(fence)).collect()
+    }
+
+    /// What to ask the store beside the cycle, to know when to end.
+    fn question(&self) -> Option<Question> {
+        match self.options.until {
+            Until::Stopped => None,
+            Until::Ended(job) => Some(Question::HasEnded(job)),
+            Until::Drained { scheduled_too } => {
+                let is_idle = self.slots.running() == 0 && self.orphans.is_empty();
+                is_idle.then(|| Question::IsDrained {
+                    queues: self.options.queues.clone(),
+                    scheduled_too,
+                })
+            }
+        }
+    }
+
+    // ── Stopping ────────────────────────────────────────────────────────────────────────────
+
+    /// Does what a new level asks for.
+    fn obey(&mut self, level: StopLevel) {
+        if level <= self.obeyed {
+            return;
+        }
+        self.obeyed = level;
+        let running = words::jobs(self.slots.running());
+        match level {
+            StopLevel::Work => {}
+            StopLevel::Drain => {
+                tracing::info!(worker = %self.name, "stopping: {running} left to end; a second signal hands them back");
+            }
+            StopLevel::HandBack => {
+                tracing::info!(worker = %self.name, "stopping now: {running} handed back");
+                self.slots.stop_all(StopCause::Interrupted);
+                self.hand_back_unread();
+            }
+            StopLevel::Kill => {
+                self.slots.stop_all(StopCause::Interrupted);
+                self.slots.press_all(StopCause::Interrupted);
+            }
+        }
+    }
+
+    /// Gives back what was claimed and has not begun.
+    fn hand_back_unread(&mut self) {
+        let at = self.clock.now().wall;
+        for claimed in self.slots.take_unread() {
+            let fence = claimed.lease.fence();
+            if let Some(slot) = self.slots.get_mut(fence) {
+                slot.phase = Phase::Over;
+                self.outbox
+                    .ended
+                    .push((fence, Report::new(Outcome::HandedBack, at)));
+            }
+        }
+    }
+
+    /// The store is lost to us: ends all that runs here, because nobody would ever hear of it.
+    async fn end_all_attempts(&mut self) {
+        self.slots.stop_all(StopCause::Interrupted);
+        let mut level = self.stop.watch();
+        while !self.attempts.is_empty() {
+            tokio::select! {
+                _ = self.attempts.join_next() => {}
+                _ = level.changed() => self.slots.press_all(StopCause::Interrupted),
+            }
+        }
+        self.stop.raise(StopLevel::HandBack);
+    }
+}
+
+/// The result of a task, once it is there; never, where there is no task.
+async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+    match task {
+        Some(handle) => {
+            let result = handle.await;
+            *task = None;
+            result
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// A lease is this much of its length old when it is extended.
+pub(crate) const HEARTBEATS_PER_LEASE: u32 = 3;
+
+/// The span of a heartbeat.
+pub(crate) fn heartbeat_every(lease_for: Duration) -> Duration {
+    lease_for / HEARTBEATS_PER_LEASE
+}

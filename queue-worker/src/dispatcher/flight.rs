@@ -1,0 +1,142 @@
+//! One cycle on a thread of the pool: the transaction, then the bodies of what it claimed.
+//!
+//! The dispatcher sends it off with all that is to be said and gets everything back. What always
+//! holds: whatever could not be told or read comes back whole, to be tried again.
+
+use std::sync::Arc;
+
+use queue_core::job::JobBody;
+use queue_core::store::{Claimed, Cycle, Cycled};
+use queue_core::{Clock, Error, JobId, Store};
+
+use crate::layout::Layout;
+
+/// What to ask the store beside the cycle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Whether these queues hold nothing that starts by itself.
+    IsDrained {
+        queues: Vec<String>,
+        scheduled_too: bool,
+    },
+    /// Whether this job has ended, or is gone.
+    HasEnded(JobId),
+}
+
+/// A cycle on its way.
+pub(super) struct Flight {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) layout: Arc<Layout>,
+    pub(super) cycle: Cycle,
+    /// Claimed earlier, and not read yet.
+    pub(super) unread: Vec<Claimed>,
+    pub(super) question: Option<Question>,
+}
+
+/// A cycle that is back.
+pub(super) struct Landed {
+    pub(super) cycle: Cycle,
+    pub(super) result: Result<Cycled, Error>,
+    /// Ready to run.
+    pub(super) ready: Vec<Ready>,
+    /// Claimed, and not read because of this error.
+    pub(super) unread: Vec<Claimed>,
+    pub(super) body_error: Option<Error>,
+    /// The answer to the question is yes.
+    pub(super) is_done: bool,
+}
+
+/// A claimed job with what it needs to run; without it, where the job is gone by now.
+pub(super) struct Ready {
+    pub(super) claimed: Claimed,
+    pub(super) body: Option<JobBody>,
+    /// Its cancel was asked for between the claim and now.
+    pub(super) is_cancelled: bool,
+}
+
+impl Flight {
+    pub(super) fn fly(mut self) -> Landed {
+        let mut result = self.store.cycle(&self.cycle, &self.clock.now());
+        let generation = self.store.generation();
+        let mut claimed = std::mem::take(&mut self.unread);
+        let mut is_done = false;
+        if let Ok(cycled) = &mut result {
+            claimed.append(&mut cycled.claimed);
+            for (fence, _) in &cycled.finished {
+                self.layout.remove_run_directory(fence.job, fence.epoch);
+            }
+            is_done = claimed.is_empty() && self.ask();
+        }
+        let (ready, unread, body_error) = if result.is_ok() {
+            self.read(claimed, generation)
+        } else {
+            (Vec::new(), claimed, None)
+        };
+        Landed {
+            cycle: self.cycle,
+            result,
+            ready,
+            unread,
+            body_error,
+            is_done,
+        }
+    }
+
+    fn read(
+        &self,
+        claimed: Vec<Claimed>,
+        generation: u32,
+    ) -> (Vec<Ready>, Vec<Claimed>, Option<Error>) {
+        if claimed.is_empty() {
+            return (Vec::new(), claimed, None);
+        }
+        let jobs: Vec<JobId> = claimed.iter().map(|one| one.lease.job()).collect();
+        let mut bodies = match self.store.bodies(&jobs) {
+            Ok(bodies) => bodies,
+            Err(error) => return (Vec::new(), claimed, Some(error)),
+        };
+        // Somebody wrote since our transaction: it may have been a cancel.
+        let is_changed = self.store.generation() != generation;
+        let ready = claimed
+            .into_iter()
+            .map(|claimed| {
+                let job = claimed.lease.job();
+                let found = bodies.iter().position(|body| body.id == job);
+                Ready {
+                    claimed,
+                    body: found.map(|at| bodies.swap_remove(at)),
+                    is_cancelled: is_changed && self.is_cancelled(job),
+                }
+            })
+            .collect();
+        (ready, Vec::new(), None)
+    }
+
+    fn is_cancelled(&self, job: JobId) -> bool {
+        let found = self.store.job(job);
+        found.is_ok_and(|job| job.cancel_requested_at.is_some())
+    }
+
+    /// The answer; a store that fails to give it has not said yes.
+    fn ask(&self) -> bool {
+        match &self.question {
+            None => false,
+            Some(Question::HasEnded(job)) => match self.store.job(*job) {
+                Ok(job) => job.state.is_ended(),
+                Err(error) => matches!(error, Error::JobNotFound(_)),
+            },
+            Some(Question::IsDrained {
+                queues,
+                scheduled_too,
+            }) => self
+                .store
+                .outlook(queues, &self.clock.now())
+                .is_ok_and(|outlook| {
+                    outlook.pending == 0
+                        && outlook.in_progress == 0
+                        && !(*scheduled_too && outlook.scheduled > 0)
+                }),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What the dispatcher does with what comes back from its threads.
+//!
+//! Split from the event loop for its length alone; it changes the same slots. What always holds:
+//! whatever a thread came to, also a panic, ends in the outbox, unless the lease is lost.
+
+use queue_core::Fence;
+use queue_core::attempt::{Outcome, Report};
+use tokio::task::{Id, JoinError};
+
+use super::slots::Phase;
+use super::{Dispatcher, Recovered, Values};
+use crate::attempt::Concluded;
+use crate::checkpoint_file::CheckpointFile;
+use crate::outcome::report_broken;
+
+impl Dispatcher {
+    /// Takes in all that ended, so that one cycle tells of it.
+    pub(super) fn take_all_that_ended(&mut self) {
+        while let Some(ended) = self.attempts.try_join_next_with_id() {
+            self.take_attempt(ended);
+        }
+        while let Some(ended) = self.recoveries.try_join_next_with_id() {
+            self.take_recovery(ended);
+        }
+    }
+
+    pub(super) fn take_attempt(&mut self, ended: Result<(Id, Concluded), JoinError>) {
+        let concluded = match ended {
+            Ok((task, concluded)) => {
+                self.tasks.remove(&task);
+                concluded
+            }
+            Err(error) => match self.tasks.remove(&error.id()) {
+                Some(fence) => self.broken(fence, &error),
+                None => return,
+            },
+        };
+        let fence = concluded.fence;
+        let Some(slot) = self.slots.get_mut(fence) else {
+            return;
+        };
+        let Some(report) = concluded.report.filter(|_| slot.phase != Phase::Lost) else {
+            tracing::info!(job = fence.job.0, worker = %self.name, "job {} let go: its lease is lost", slot.label);
+            self.slots.remove(fence);
+            return;
+        };
+        let is_recorded = slot.phase == Phase::Running { is_recorded: true };
+        slot.phase = Phase::Over;
+        if let Some(started) = concluded.started.filter(|_| !is_recorded) {
+            self.outbox.started.push((fence, started));
+        }
+        if let Some(value) = concluded.checkpoint {
+            self.outbox.set_checkpoint(fence, value);
+        }
+        self.outbox.ended.push((fence, report));
+    }
+
+    /// A supervisor that panicked has killed its child on the way out.
+    fn broken(&self, fence: Fence, error: &JoinError) -> Concluded {
+        let message = format!("the supervisor of the attempt broke: {error}");
+        tracing::error!(job = fence.job.0, %error, "the supervisor of job {} broke", fence.job);
+        Concluded {
+            fence,
+            report: Some(report_broken(message, self.clock.now().wall)),
+            started: None,
+            checkpoint: None,
+        }
+    }
+
+    pub(super) fn take_recovery(&mut self, ended: Result<(Id, Recovered), JoinError>) {
+        let (fence, met) = match ended {
+            Ok((task, recovered)) => {
+                self.tasks.remove(&task);
+                recovered
+            }
+            Err(error) => {
+                if let Some(fence) = self.tasks.remove(&error.id()) {
+                    tracing::error!(job = fence.job.0, %error, "a recovery broke; it begins anew");
+                    self.recover(fence);
+                }
+                return;
+            }
+        };
+        let Some(adopted) = self.orphans.get_mut(&fence) else {
+            return;
+        };
+        let Some(met) = met else {
+            // Broken off because we stop: whoever adopts it next begins anew.
+            self.orphans.remove(&fence);
+            return;
+        };
+        tracing::debug!(
+            job = fence.job.0,
+            processes = met,
+            "what was left of job {} is gone",
+            fence.job
+        );
+        let path = self.layout.checkpoint(fence.job, adopted.epoch);
+        if let Some(value) = CheckpointFile::left_at(&path).last_look() {
+            self.outbox.set_checkpoint(fence, value);
+        }
+        let outcome = if adopted.is_cancelled {
+            Outcome::Cancelled
+        } else {
+            Outcome::Stalled {
+                class: adopted.class,
+            }
+        };
+        let report = Report::new(outcome, self.clock.now().wall);
+        self.outbox.ended.push((fence, report));
+    }
+
+    /// Takes in what jobs left in their checkpoint files.
+    pub(super) fn take_checkpoints(&mut self, values: Result<Values, JoinError>) {
+        for (fence, value) in values.unwrap_or_default() {
+            // What ended meanwhile has told its last value itself.
+            if self.slots.is_running(fence) {
+                self.outbox.set_checkpoint(fence, value);
+            }
+        }
+    }
+}

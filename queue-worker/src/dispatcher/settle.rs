@@ -1,0 +1,360 @@
+//! What the dispatcher does with a cycle that is back.
+//!
+//! Split from the event loop for its length alone; it changes the same slots. What always holds:
+//! a fence that is lost stops its attempt and is never written under again.
+
+use std::time::{Duration, Instant};
+
+use queue_core::attempt::{Finished, Orphan, Started};
+use queue_core::store::{Claimed, Cycle, Cycled};
+use queue_core::{Error, Fence, StoreError, Timestamp};
+use tokio::task::JoinError;
+
+use super::flight::{Landed, Ready};
+use super::slots::{Adopted, Phase};
+use super::{ADOPT, Dispatcher, Failing, PROMOTE, words};
+use crate::attempt::Task;
+use crate::outcome::report_broken;
+use crate::recovery::{self, Traces};
+use crate::signals::StopLevel;
+use crate::supervisor::{Control, StopCause};
+use crate::worker::{Until, WorkerError};
+
+impl Dispatcher {
+    /// Takes in what came of a cycle.
+    pub(super) fn settle(&mut self, landed: Result<Landed, JoinError>) -> Result<(), WorkerError> {
+        let landed = landed.map_err(|error| WorkerError::Broken(error.to_string()))?;
+        match landed.result {
+            Ok(cycled) => {
+                self.is_over |= landed.is_done;
+                self.apply(&landed.cycle, &cycled, landed.ready);
+            }
+            Err(error) => {
+                self.outbox.put_back(landed.cycle);
+                self.fail(error)?;
+            }
+        }
+        self.keep_unread(landed.unread);
+        if let Some(error) = landed.body_error {
+            self.fail(error)?;
+        }
+        self.end_if_over();
+        Ok(())
+    }
+
+    fn apply(&mut self, cycle: &Cycle, cycled: &Cycled, ready: Vec<Ready>) {
+        let now = Instant::now();
+        self.recovered();
+        for (fence, finished) in &cycled.finished {
+            self.finish(*fence, *finished, cycle);
+        }
+        for fence in &cycled.lost {
+            self.lose(*fence);
+        }
+        for fence in &cycled.cancels {
+            self.cancel(*fence);
+        }
+        let adopted = cycled.orphans.len();
+        for orphan in &cycled.orphans {
+            self.adopt(orphan);
+        }
+        let claimed = ready.len();
+        for ready in ready {
+            self.launch(ready);
+        }
+        self.agenda
+            .cycle_ended(now, claimed + adopted + cycled.promoted > 0);
+        self.plan_next_look(now, cycled.promoted, adopted, cycled.next_at);
+    }
+
+    fn plan_next_look(
+        &mut self,
+        now: Instant,
+        promoted: usize,
+        adopted: usize,
+        next_at: Option<Timestamp>,
+    ) {
+        if self.obeyed != StopLevel::Work {
+            return;
+        }
+        if promoted >= PROMOTE || adopted >= ADOPT {
+            self.agenda.look_now(now);
+        } else if let Some(next_at) = next_at {
+            // Timestamps are cut to a millisecond, so one more makes sure that it has come.
+            let wait = next_at.since(self.clock.now().wall) + Duration::from_millis(1);
+            self.agenda.look_after(now, wait);
+        }
+    }
+
+    // ── Attempts ────────────────────────────────────────────────────────────────────────────
+
+    fn finish(&mut self, fence: Fence, finished: Finished, cycle: &Cycle) {
+        self.summary.count(finished);
+        let now = self.clock.now().wall;
+        let report = cycle.ended.iter().find(|(known, _)| *known == fence);
+        let report = report.map(|(_, report)| report);
+        if let Some(slot) = self.slots.remove(fence) {
+            let words = words::ended(finished, report, slot.since.elapsed(), now);
+            let attempt = slot.attempt;
+            tracing::info!(job = fence.job.0, attempt, worker = %self.name, "job {} {words}", slot.label);
+        } else if let Some(adopted) = self.orphans.remove(&fence) {
+            let words = words::rescued(finished, adopted.class, now);
+            tracing::warn!(job = fence.job.0, worker = %self.name, "job {} {words}", fence.job);
+        }
+    }
+
+    fn lose(&mut self, fence: Fence) {
+        self.outbox.forget(fence);
+        self.orphans.remove(&fence);
+        let Some(slot) = self.slots.get_mut(fence) else {
+            return;
+        };
+        match slot.phase {
+            Phase::Running { .. } => {
+                slot.phase = Phase::Lost;
+                slot.stop(StopCause::LeaseLost);
+                self.summary.lost += 1;
+                tracing::warn!(
+                    job = fence.job.0,
+                    attempt = slot.attempt,
+                    worker = %self.name,
+                    "job {} is stopped here: its lease is lost",
+                    slot.label
+                );
+            }
+            Phase::Unread | Phase::Over => {
+                self.summary.lost += 1;
+                tracing::warn!(
+                    job = fence.job.0,
+                    attempt = slot.attempt,
+                    worker = %self.name,
+                    "the outcome of job {} does not count: its lease is lost",
+                    slot.label
+                );
+                self.slots.remove(fence);
+            }
+            Phase::Lost => {}
+        }
+    }
+
+    fn cancel(&mut self, fence: Fence) {
+        if let Some(adopted) = self.orphans.get_mut(&fence) {
+            adopted.is_cancelled = true;
+        }
+        if let Some(slot) = self.slots.get_mut(fence) {
+            if slot.control.snapshot().stops == 0 && slot.phase != Phase::Over {
+                tracing::info!(
+                    job = fence.job.0,
+                    attempt = slot.attempt,
+                    worker = %self.name,
+                    "job {} is being cancelled",
+                    slot.label
+                );
+            }
+            slot.stop(StopCause::Cancelled);
+        }
+    }
+
+    /// Starts what was claimed; while stopping it is handed back instead.
+    fn launch(&mut self, ready: Ready) {
+        let Ready {
+            claimed,
+            body,
+            is_cancelled,
+        } = ready;
+        let fence = claimed.lease.fence();
+        if !self.hold(&claimed) {
+            return;
+        }
+        let Some(body) = body else {
+            // The job is gone, and its lease with it.
+            self.slots.remove(fence);
+            return;
+        };
+        let Some(slot) = self.slots.get_mut(fence) else {
+            return;
+        };
+        if is_cancelled {
+            slot.stop(StopCause::Cancelled);
+        } else if self.obeyed != StopLevel::Work {
+            slot.stop(StopCause::Interrupted);
+        } else {
+            words::say_started(fence, slot, &self.name);
+        }
+        slot.since = Instant::now();
+        slot.phase = Phase::Running { is_recorded: false };
+        let task = Task {
+            fence,
+            attempt: slot.attempt,
+            queue: claimed.queue,
+            worker: self.name.clone(),
+            body,
+            saved: claimed.checkpoint,
+            layout: self.layout.clone(),
+            clock: self.clock.clone(),
+            control: slot.control.clone(),
+            checkpoint: slot.checkpoint.clone(),
+        };
+        let handle = self.attempts.spawn_blocking(|| task.run());
+        self.tasks.insert(handle.id(), fence);
+        self.agenda
+            .attempt_began(Instant::now(), self.slots.next_record_at());
+    }
+
+    /// Makes the slot of a claimed job, unless it has one. Says whether it has one now.
+    fn hold(&mut self, claimed: &Claimed) -> bool {
+        let fence = claimed.lease.fence();
+        if self.slots.contains(fence) {
+            return true;
+        }
+        match Control::new() {
+            Ok(control) => {
+                self.slots.insert(claimed, control);
+                true
+            }
+            Err(error) => {
+                let message = format!(
+                    "the worker has no room for the attempt: {error}; raise `ulimit -n` or lower its concurrency"
+                );
+                let report = report_broken(message, self.clock.now().wall);
+                self.outbox.ended.push((fence, report));
+                false
+            }
+        }
+    }
+
+    /// Keeps what was claimed and could not be read, for the next cycle.
+    fn keep_unread(&mut self, unread: Vec<Claimed>) {
+        let mut kept = Vec::new();
+        for claimed in unread {
+            if self.hold(&claimed) {
+                kept.push(claimed);
+            }
+        }
+        self.slots.set_unread(kept);
+        if self.obeyed >= StopLevel::Drain {
+            self.hand_back_unread();
+        }
+    }
+
+    // ── Adoption ────────────────────────────────────────────────────────────────────────────
+
+    fn adopt(&mut self, orphan: &Orphan) {
+        let fence = orphan.lease.fence();
+        tracing::warn!(
+            job = fence.job.0,
+            attempt = orphan.lease.attempt(),
+            worker = %self.name,
+            "job {} lost its worker ({}); ending what is left of it",
+            fence.job,
+            orphan.class
+        );
+        let adopted = Adopted {
+            epoch: orphan.was.epoch,
+            class: orphan.class,
+            is_cancelled: false,
+            traces: self.traces(orphan),
+        };
+        self.orphans.insert(fence, adopted);
+        self.recover(fence);
+    }
+
+    /// By what the processes of a dead attempt are known. A number of another boot means nothing.
+    fn traces(&self, orphan: &Orphan) -> Traces {
+        let here = self.clock.now().boot;
+        let is_this_boot = here.is_some() && here == orphan.boot;
+        let first = |process: &Started| Some((process.pid, process.pid_started?));
+        Traces {
+            job: orphan.was.job,
+            epoch: orphan.was.epoch,
+            db: self.layout.db().to_owned(),
+            first: orphan
+                .process
+                .as_ref()
+                .filter(|_| is_this_boot)
+                .and_then(first),
+        }
+    }
+
+    /// Ends on a thread of the pool what is left of an adopted attempt.
+    pub(super) fn recover(&mut self, fence: Fence) {
+        let Some(adopted) = self.orphans.get(&fence) else {
+            return;
+        };
+        let (traces, stop) = (adopted.traces.clone(), self.stop.clone());
+        let handle = self
+            .recoveries
+            .spawn_blocking(move || (fence, recovery::end_all(&traces, || stop.level())));
+        self.tasks.insert(handle.id(), fence);
+    }
+
+    // ── The store in trouble ────────────────────────────────────────────────────────────────
+
+    /// Keeps everything and tries again, unless no later try can go better.
+    fn fail(&mut self, error: Error) -> Result<(), WorkerError> {
+        if is_final(&error) {
+            return Err(WorkerError::Store(error));
+        }
+        let words = words::with_causes(&error);
+        let failing = self.failing.get_or_insert_with(|| Failing {
+            tries: 0,
+            said: String::new(),
+        });
+        failing.tries = failing.tries.saturating_add(1);
+        if failing.said != words {
+            let waiting = words::outcomes(self.outbox.outcomes());
+            tracing::error!(
+                worker = %self.name,
+                "the store cannot be used: {words}; {waiting} kept, nothing new is started until it can"
+            );
+            failing.said = words;
+        }
+        let tries = failing.tries;
+        self.agenda.cycle_failed(Instant::now(), tries);
+        Ok(())
+    }
+
+    fn recovered(&mut self) {
+        if let Some(failing) = self.failing.take() {
+            let tries = failing.tries;
+            tracing::info!(worker = %self.name, tries, "the store can be used again");
+            self.agenda.look_now(Instant::now());
+        }
+    }
+
+    // ── The end ─────────────────────────────────────────────────────────────────────────────
+
+    /// A job that was waited for has ended: finish what runs, and claim nothing more.
+    fn end_if_over(&mut self) {
+        if self.is_over && matches!(self.options.until, Until::Ended(_)) {
+            self.obeyed = self.obeyed.max(StopLevel::Drain);
+        }
+    }
+}
+
+/// Whether no later try in this process can go better.
+fn is_final(error: &Error) -> bool {
+    match error {
+        Error::Store(store) => match store {
+            StoreError::Stopped { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::NotADatabase(_)
+            | StoreError::Foreign(_)
+            | StoreError::Newer { .. }
+            | StoreError::ForeignMigration { .. }
+            | StoreError::OldEngine { .. }
+            | StoreError::Setting { .. }
+            | StoreError::IsDirectory(_) => true,
+            StoreError::ReadOnly(_)
+            | StoreError::PermissionDenied(_)
+            | StoreError::CannotOpen { .. }
+            | StoreError::DiskFull(_)
+            | StoreError::Busy { .. }
+            | StoreError::TooSlow { .. }
+            | StoreError::Io { .. }
+            | StoreError::Engine { .. } => false,
+        },
+        // A cycle that is refused as such would be refused for ever.
+        _ => true,
+    }
+}

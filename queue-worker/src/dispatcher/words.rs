@@ -1,0 +1,183 @@
+//! What the worker says of jobs, in words for people.
+//!
+//! Used for the messages of events; their fields carry the same for programs. What always holds:
+//! one line per change of state, in the present tense or the past, never both.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use queue_core::attempt::{Finished, Outcome, Report};
+use queue_core::units::format_duration;
+use queue_core::{Class, Fence, JobId, Timestamp};
+
+use super::slots::Slot;
+
+/// The job as people know it: `4`, or `4 (build)`.
+pub(super) fn label(job: JobId, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{job} ({name})"),
+        None => job.to_string(),
+    }
+}
+
+pub(super) fn jobs(count: usize) -> String {
+    counted(count, "job")
+}
+
+pub(super) fn outcomes(count: usize) -> String {
+    counted(count, "outcome")
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
+pub(super) fn say_started(fence: Fence, slot: &Slot, worker: &str) {
+    let Slot { label, attempt, .. } = slot;
+    let job = fence.job.0;
+    match attempt {
+        1 => tracing::info!(job, attempt, worker, "job {label} started"),
+        _ => tracing::info!(
+            job,
+            attempt,
+            worker,
+            "job {label} started, attempt {attempt}"
+        ),
+    }
+}
+
+/// What became of a job: `completed in 2.1s`, `failed after 40s: exit code 1`.
+pub(super) fn ended(
+    finished: Finished,
+    report: Option<&Report>,
+    ran_for: Duration,
+    now: Timestamp,
+) -> String {
+    let span = span(ran_for);
+    let why = report.map(why).unwrap_or_default();
+    match finished {
+        Finished::Completed => format!("completed in {span}"),
+        Finished::Failed => format!("failed after {span}: {why}"),
+        Finished::Cancelled => format!("cancelled after {span}"),
+        Finished::Retry(at) => {
+            let wait = format_duration(at.since(now));
+            format!("failed after {span}: {why}; tried again in {wait}")
+        }
+        Finished::Pending => format!("handed back after {span}"),
+    }
+}
+
+/// What became of a job whose worker died.
+pub(super) fn rescued(finished: Finished, class: Class, now: Timestamp) -> String {
+    match finished {
+        Finished::Retry(at) => {
+            let wait = format_duration(at.since(now));
+            format!("is rescued ({class}); tried again in {wait}")
+        }
+        Finished::Pending => format!("is rescued ({class}); it can be claimed again"),
+        Finished::Failed => format!("failed: its worker died too often ({class})"),
+        Finished::Cancelled => "cancelled: what was left of it is gone".to_owned(),
+        Finished::Completed => "completed".to_owned(),
+    }
+}
+
+/// Why an attempt failed, as short as it can be said.
+fn why(report: &Report) -> String {
+    let class = match &report.outcome {
+        Outcome::Failed { class, .. } | Outcome::Stalled { class } => *class,
+        Outcome::Completed { .. } => return "completed".to_owned(),
+        Outcome::Snoozed { .. } => return "snoozed".to_owned(),
+        Outcome::HandedBack => return "handed back".to_owned(),
+        Outcome::Cancelled => return "cancelled".to_owned(),
+    };
+    let mut words = match (class, report.exit_code, report.signal) {
+        (Class::ExitCode, Some(code), _) => format!("exit code {code}"),
+        (Class::Signal, _, Some(signal)) => format!("signal {signal}"),
+        (class, _, _) => class.to_string(),
+    };
+    if let Some(message) = &report.message {
+        write!(words, " ({message})").expect("a string takes whatever is written to it");
+    }
+    words
+}
+
+/// A span as precise as a person wants it: `12ms`, `2.1s`, `3m40s`.
+fn span(span: Duration) -> String {
+    if span < Duration::from_secs(1) {
+        format_duration(span)
+    } else if span < Duration::from_secs(60) {
+        format!("{:.1}s", span.as_secs_f64())
+    } else {
+        format_duration(Duration::from_secs(span.as_secs()))
+    }
+}
+
+/// An error with its causes on one line.
+pub(super) fn with_causes(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        write!(words, ": {error}").expect("a string takes whatever is written to it");
+        cause = error.source();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(class: Class) -> Report {
+        let outcome = Outcome::Failed {
+            class,
+            retryable: None,
+            retry_after: None,
+        };
+        Report::new(outcome, Timestamp::EPOCH)
+    }
+
+    #[test]
+    fn an_end_reads_as_a_sentence() {
+        let now = Timestamp::from_millis(1_000);
+        let report = Report {
+            exit_code: Some(3),
+            ..failed(Class::ExitCode)
+        };
+        let say = |finished, report| ended(finished, report, Duration::from_millis(2_130), now);
+        assert_eq!(say(Finished::Completed, None), "completed in 2.1s");
+        assert_eq!(
+            say(Finished::Failed, Some(&report)),
+            "failed after 2.1s: exit code 3"
+        );
+        let at = Timestamp::from_millis(41_000);
+        assert_eq!(
+            say(Finished::Retry(at), Some(&report)),
+            "failed after 2.1s: exit code 3; tried again in 40s"
+        );
+        let report = Report {
+            message: Some("`foo` does not exist".into()),
+            ..failed(Class::SpawnFailed)
+        };
+        assert_eq!(
+            say(Finished::Failed, Some(&report)),
+            "failed after 2.1s: spawn_failed (`foo` does not exist)"
+        );
+    }
+
+    #[test]
+    fn spans_are_as_precise_as_people_want_them() {
+        for (millis, words) in [
+            (12, "12ms"),
+            (999, "999ms"),
+            (59_960, "60.0s"),
+            (220_400, "3m40s"),
+        ] {
+            assert_eq!(span(Duration::from_millis(millis)), words);
+        }
+        assert_eq!((jobs(1), jobs(0)), ("1 job".into(), "0 jobs".into()));
+    }
+}

@@ -1,0 +1,36 @@
+//! Systems without `/proc`: nothing can be proven about a process, so none is signalled.
+//!
+//! A worker that dies there leaves what it ran to itself; `docs` name this as a difference.
+
+use super::Traces;
+
+/// Finds nothing.
+pub(super) struct Hunt;
+
+impl Hunt {
+    pub(super) fn new(traces: &Traces) -> Self {
+        tracing::warn!(
+            job = traces.job.0,
+            "what is left of job {} cannot be found on this system; end it by hand if it still runs",
+            traces.job
+        );
+        Self
+    }
+
+    pub(super) fn ask_to_stop(&mut self) -> usize {
+        0
+    }
+
+    pub(super) fn kill(&mut self) -> usize {
+        0
+    }
+
+    pub(super) fn met(&self) -> usize {
+        0
+    }
+}
+
+/// When the kernel started a child of ours: not to be had.
+pub(crate) fn start_of_child(_pid: u32) -> Option<u64> {
+    None
+}
