@@ -1,3 +1,5 @@
 //! `queue-worker`, under a name of its own.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    queue_worker::program::main()
+}
