@@ -4,6 +4,7 @@
 //! Verbs are listed in the order in which help shows them: asking for work, looking, changing, upkeep.
 
 mod completions;
+mod doctor;
 mod enqueue;
 mod failed;
 mod hold;
@@ -71,6 +72,7 @@ pub(crate) enum Verb {
     Hold(hold::Args),
     Release(release::Args),
     Limit(limit::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
 }
 
@@ -94,6 +96,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Hold(args) => hold::run(&args, context),
         Verb::Release(args) => release::run(&args, context),
         Verb::Limit(args) => limit::run(args, context),
+        Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Completions(args) => completions::run(&args, context),
     }
 }

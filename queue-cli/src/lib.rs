@@ -23,6 +23,7 @@ mod new_job;
 mod open;
 pub mod output;
 mod paging;
+mod probe;
 mod resolve;
 pub mod selector;
 mod since;

@@ -12,6 +12,7 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output::color::Role;
 use crate::output::table::{Cell, Column, Fields, Table};
+use crate::probe;
 use crate::view::json::Time;
 use crate::view::worker::{self, Life, WorkerJson};
 
@@ -29,7 +30,7 @@ pub(crate) struct Args {}
 /// What was read.
 struct Status {
     store: String,
-    workers: Vec<Worker>,
+    workers: Vec<(Worker, Life)>,
     queues: Vec<QueueStatus>,
     limits: Vec<Limit>,
     now: Timestamp,
@@ -76,8 +77,8 @@ struct LimitJson<'a> {
 pub(crate) fn run(_: &Args, context: &mut Context) -> Result<ExitCode, CliError> {
     let store = context.existing_store()?;
     let now = context.now();
-    let mut workers = store.workers()?;
-    workers.retain(|worker| worker::life(worker, now.wall) != Life::Stopped);
+    let mut workers = probe::workers(&*store, now.wall)?;
+    workers.retain(|(_, life)| *life != Life::Stopped);
     let status = Status {
         store: context.config.store.value.path().display().to_string(),
         workers,
@@ -100,7 +101,7 @@ fn as_json(status: &Status) -> StatusJson<'_> {
         workers: status
             .workers
             .iter()
-            .map(|worker| WorkerJson::new(worker, status.now))
+            .map(|(worker, life)| WorkerJson::new(worker, *life))
             .collect(),
         totals: counts(|state| total(status, state)),
         queues: status.queues.iter().map(queue_json).collect(),
@@ -145,10 +146,15 @@ fn total(status: &Status, state: State) -> u64 {
 }
 
 fn alive(status: &Status) -> impl Iterator<Item = &Worker> {
-    status
+    of_life(status, Life::Alive)
+}
+
+fn of_life(status: &Status, wanted: Life) -> impl Iterator<Item = &Worker> {
+    let workers = status
         .workers
         .iter()
-        .filter(|worker| worker::life(worker, status.now) == Life::Alive)
+        .filter(move |(_, life)| *life == wanted);
+    workers.map(|(worker, _)| worker)
 }
 
 fn print(context: &mut Context, status: &Status) -> Result<(), CliError> {
@@ -193,11 +199,7 @@ fn facts(context: &Context, status: &Status) -> Fields {
             format!("{} alive: {}", some.len(), some.join(", ")),
         ),
     }
-    for dead in status
-        .workers
-        .iter()
-        .filter(|worker| worker::life(worker, status.now) == Life::Dead)
-    {
+    for dead in of_life(status, Life::Dead) {
         let (name, seen) = (&dead.about.name, times.relative(dead.seen_at));
         fields.add(
             "dead",

@@ -1,11 +1,9 @@
 //! `qcli workers`: who works, and on what.
 
-use queue_core::Timestamp;
-use queue_core::worker::Worker;
-
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::probe;
 use crate::view::worker::{self, Life, WorkerJson};
 
 /// Show the workers: which are alive, what they serve, how busy they are
@@ -26,28 +24,21 @@ pub(crate) struct Args {
 /// Prints the workers.
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliError> {
     let store = context.existing_store()?;
-    let now = context.now().wall;
-    let mut workers = store.workers()?;
-    workers.retain(|worker| args.all || worker::life(worker, now) != Life::Stopped);
+    let mut workers = probe::workers(&*store, context.now().wall)?;
+    workers.retain(|(_, life)| args.all || *life != Life::Stopped);
     if context.out.is_json() {
         let mut array = context.out.json_array()?;
-        for worker in &workers {
-            array.item(&WorkerJson::new(worker, now))?;
+        for (worker, life) in &workers {
+            array.item(&WorkerJson::new(worker, *life))?;
         }
         array.end()?;
-    } else {
-        print(context, &workers, now)?;
-    }
-    Ok(ExitCode::Ok)
-}
-
-fn print(context: &mut Context, workers: &[Worker], now: Timestamp) -> Result<(), CliError> {
-    if workers.is_empty() {
+    } else if workers.is_empty() {
         context
             .out
             .note("no worker is alive; start one with `qcli work`");
-        return Ok(());
+    } else {
+        let table = worker::table(&workers, context.out.times());
+        context.out.table(&table)?;
     }
-    let table = worker::table(workers, context.out.times(), now);
-    context.out.table(&table)
+    Ok(ExitCode::Ok)
 }

@@ -29,7 +29,7 @@ const SECRET_PARTS: &[&str] = &[
 
 /// Words of a name, between underscores, that tell of a secret.
 const SECRET_WORDS: &[&str] = &[
-    "KEY", "KEYS", "PAT", "PASS", "PWD", "PIN", "SESSION", "CERT", "JWT", "OTP", "SALT",
+    "KEY", "KEYS", "PAT", "PASS", "PWD", "PIN", "SESSION", "JWT", "OTP", "SALT",
 ];
 
 /// Names that sound secret and are not: directories and socket paths that a person needs to see.
@@ -58,10 +58,14 @@ pub fn is_secret(name: &str) -> bool {
 
 /// Gives the value of a variable as it may be shown; `None` where it is hidden.
 ///
-/// A URL with a password in it is hidden whatever its name.
+/// A URL with a password in it and a private key are hidden whatever their name.
 #[must_use]
 pub fn shown<'a>(name: &str, value: &'a RawText) -> Option<&'a RawText> {
-    (!is_secret(name) && !has_password(&value.to_lossy())).then_some(value)
+    (!is_secret(name) && !has_secret_form(&value.to_lossy())).then_some(value)
+}
+
+fn has_secret_form(value: &str) -> bool {
+    has_password(value) || value.contains("PRIVATE KEY-----")
 }
 
 /// Whether a text has the form `scheme://user:password@host` somewhere.
@@ -113,6 +117,7 @@ mod tests {
             "PATTERN",
             "MONKEYS_DIR",
             "COMPASS",
+            "SSL_CERT_FILE",
         ] {
             assert!(!is_secret(name), "{name}");
         }

@@ -18,6 +18,9 @@ use crate::output::{
 /// A worker that has not written for longer than this is taken for dead.
 pub const SILENT_AFTER: Duration = Duration::from_secs(60);
 
+/// A worker that wrote within this is alive, even if no such process is seen here.
+const BELIEVED_FOR: Duration = Duration::from_secs(3);
+
 /// How a worker stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,12 +33,15 @@ pub enum Life {
     Dead,
 }
 
-/// Tells how a worker stands at `now`.
+/// Tells how a worker stands at `now`; `is_gone` is whether its process is known to be there no more.
+///
+/// A worker that wrote a moment ago is believed, whatever is known of its process: it may run in another container.
 #[must_use]
-pub fn life(worker: &Worker, now: Timestamp) -> Life {
+pub fn life(worker: &Worker, now: Timestamp, is_gone: bool) -> Life {
+    let silent = now.since(worker.seen_at);
     if worker.stopped_at.is_some() {
         Life::Stopped
-    } else if now.since(worker.seen_at) > SILENT_AFTER {
+    } else if silent > SILENT_AFTER || (is_gone && silent > BELIEVED_FOR) {
         Life::Dead
     } else {
         Life::Alive
@@ -44,7 +50,7 @@ pub fn life(worker: &Worker, now: Timestamp) -> Life {
 
 /// Lays out workers as a table.
 #[must_use]
-pub fn table(workers: &[Worker], times: Times, now: Timestamp) -> Table {
+pub fn table(workers: &[(Worker, Life)], times: Times) -> Table {
     let mut table = Table::new([
         Column::left("NAME"),
         Column::left("STATE"),
@@ -55,10 +61,10 @@ pub fn table(workers: &[Worker], times: Times, now: Timestamp) -> Table {
         Column::left("SEEN"),
         Column::left("STARTED"),
     ]);
-    for worker in workers {
+    for (worker, life) in workers {
         table.row([
             Cell::from(worker.about.name.as_str()),
-            state(worker, now),
+            state(worker, *life),
             Cell::from(slots(worker)),
             Cell::from(queues(worker)),
             Cell::from(worker.about.host.as_str()),
@@ -76,8 +82,8 @@ pub fn slots(worker: &Worker) -> String {
     format!("{}/{}", worker.in_progress, worker.about.concurrency)
 }
 
-fn state(worker: &Worker, now: Timestamp) -> Cell {
-    match life(worker, now) {
+fn state(worker: &Worker, life: Life) -> Cell {
+    match life {
         Life::Alive if worker.in_progress > 0 => Cell::colored("working", Role::Active),
         Life::Alive => Cell::colored("idle", Role::Good),
         Life::Stopped => Cell::colored("stopped", Role::Faint),
@@ -113,10 +119,9 @@ pub struct WorkerJson<'a> {
 }
 
 impl<'a> WorkerJson<'a> {
-    /// Shows a worker as it stands at `now`.
+    /// Shows a worker that stands so.
     #[must_use]
-    pub fn new(worker: &'a Worker, now: Timestamp) -> Self {
-        let state = life(worker, now);
+    pub fn new(worker: &'a Worker, state: Life) -> Self {
         Self {
             id: worker.id.0,
             name: &worker.about.name,
@@ -162,20 +167,29 @@ mod tests {
 
     #[test]
     fn a_worker_that_went_silent_is_dead_and_one_that_said_so_has_stopped() {
-        assert_eq!(life(&worker(), noon_plus(60)), Life::Alive);
-        assert_eq!(life(&worker(), noon_plus(61)), Life::Dead);
+        assert_eq!(life(&worker(), noon_plus(60), false), Life::Alive);
+        assert_eq!(life(&worker(), noon_plus(61), false), Life::Dead);
         let stopped = Worker {
             stopped_at: Some(NOON),
             ..worker()
         };
-        assert_eq!(life(&stopped, noon_plus(1)), Life::Stopped);
+        assert_eq!(life(&stopped, noon_plus(1), true), Life::Stopped);
+    }
+
+    #[test]
+    fn a_worker_whose_process_is_gone_is_dead_once_it_is_silent() {
+        assert_eq!(life(&worker(), noon_plus(3), true), Life::Alive);
+        assert_eq!(life(&worker(), noon_plus(4), true), Life::Dead);
     }
 
     #[test]
     fn a_line_says_what_it_serves_and_how_busy_it_is() {
         let now = noon_plus(30);
-        let text =
-            table(&[worker()], Times::new(now, true), now).render(None, Paint::plain(), false);
+        let text = table(&[(worker(), Life::Alive)], Times::new(now, true)).render(
+            None,
+            Paint::plain(),
+            false,
+        );
         assert_eq!(
             text,
             "desk-1  working  2/4  all  desk  4711  30 s ago  30 s ago\n"
