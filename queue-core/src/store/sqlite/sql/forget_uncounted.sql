@@ -2,7 +2,7 @@
 -- Changes no row as long as there are few.
 delete from attempt
  where job = :job
-   and epoch < (
+   and epoch <= (
          select epoch
            from attempt
           where job = :job
