@@ -1,6 +1,6 @@
 //! Why a job does not run: the facts, the first thing to mend in front.
 
-use super::{fault::Done, rows, sql, tx};
+use super::{fault::Done, limits, rows, sql, tx};
 use crate::{
     clock::Timestamp,
     job::{Job, JobId},
@@ -75,17 +75,15 @@ fn shut(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
     let mut causes = Vec::new();
     let facts = tx::one(
         c,
-        sql::LANE_FACTS,
+        sql::QUEUE_FACTS,
         named_params! {":job": job.id.0},
         |row| {
             let paused_at = rows::optional_at(row, "paused_at")?;
             let room: (Option<u32>, u64) = (row.get("concurrency")?, row.get("running")?);
-            let shut: (Option<Timestamp>, Option<String>) =
-                (rows::optional_at(row, "shut_until")?, row.get("shut_by")?);
-            Ok((paused_at, room, shut))
+            Ok((paused_at, room))
         },
     )?;
-    let Some((paused_at, (concurrency, running), (shut_until, shut_by))) = facts else {
+    let Some((paused_at, (concurrency, running))) = facts else {
         return Ok(causes);
     };
     if let Some(since) = paused_at {
@@ -94,7 +92,8 @@ fn shut(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
             since,
         });
     }
-    if let (Some(limit), Some(until)) = (shut_by, shut_until.filter(|until| *until > now)) {
+    // From the bucket itself: a lane is shut only once a claim has looked at it.
+    if let Some((limit, until)) = limits::empty(c, &job.limits, now)? {
         causes.push(Cause::LimitEmpty { limit, until });
     }
     if let Some(key) = &job.concurrency_key {

@@ -59,9 +59,7 @@ fn parents_in_batch(
 /// Adds one job, or says why not.
 fn enqueue(tx: &Tx<'_>, job: &NewJob, after: &[After]) -> Done<Enqueued> {
     let start = check(job, tx.now.wall)?;
-    for limit in &job.limits {
-        limits::check_fits(tx, limit)?;
-    }
+    limits::check_fit(tx, &job.limits)?;
     let waiting_on = dependencies::check_new(tx, after)?;
     if let Some(unique) = &job.unique
         && let Some((holder, state)) = unique_holder(tx, &unique.key, JobId(0))?

@@ -1,6 +1,6 @@
 //! Lanes: jobs that may start under the same conditions, first in, first out.
 
-use super::{fault::Done, sql, tx::Tx};
+use super::{fault::Done, limits, sql, tx::Tx};
 use crate::job::LimitUse;
 use rusqlite::named_params;
 
@@ -45,13 +45,5 @@ pub(super) fn reopen(tx: &Tx<'_>) -> Done<()> {
 
 /// One spelling for the same limits in whichever order; costs of the same limit add up.
 fn canonical(limits: &[LimitUse]) -> Done<String> {
-    let mut merged: Vec<LimitUse> = Vec::new();
-    for limit in limits {
-        match merged.iter_mut().find(|other| other.name == limit.name) {
-            Some(other) => other.cost = other.cost.saturating_add(limit.cost.get()),
-            None => merged.push(limit.clone()),
-        }
-    }
-    merged.sort();
-    Ok(serde_json::to_string(&merged)?)
+    Ok(serde_json::to_string(&limits::merged(limits))?)
 }

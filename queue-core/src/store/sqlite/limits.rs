@@ -132,14 +132,55 @@ impl Buckets {
 }
 
 /// Refuses a limit that nobody set, or more tokens than its bucket ever holds.
-pub(super) fn check_fits(tx: &Tx<'_>, limit: &LimitUse) -> Done<()> {
-    let bucket = read(tx, &limit.name)?.ok_or_else(|| Error::LimitNotFound(limit.name.clone()))?;
-    let burst = bucket.quota.burst().get();
-    if limit.cost.get() > burst {
-        let (limit, cost) = (limit.name.clone(), limit.cost.get());
-        return Err(Error::NeverFits { limit, cost, burst }.into());
+pub(super) fn check_fit(tx: &Tx<'_>, limits: &[LimitUse]) -> Done<()> {
+    for limit in merged(limits) {
+        let bucket =
+            read(tx, &limit.name)?.ok_or_else(|| Error::LimitNotFound(limit.name.clone()))?;
+        let burst = bucket.quota.burst().get();
+        if limit.cost.get() > burst {
+            let (limit, cost) = (limit.name, limit.cost.get());
+            return Err(Error::NeverFits { limit, cost, burst }.into());
+        }
     }
     Ok(())
+}
+
+/// The same limits by name; costs of the same limit add up.
+pub(super) fn merged(limits: &[LimitUse]) -> Vec<LimitUse> {
+    let mut merged: Vec<LimitUse> = Vec::new();
+    for limit in limits {
+        match merged.iter_mut().find(|other| other.name == limit.name) {
+            Some(other) => other.cost = other.cost.saturating_add(limit.cost.get()),
+            None => merged.push(limit.clone()),
+        }
+    }
+    merged.sort();
+    merged
+}
+
+/// The limit that keeps a job from starting the longest, and until when.
+pub(super) fn empty(
+    c: &Connection,
+    limits: &[LimitUse],
+    now: Timestamp,
+) -> Done<Option<(String, Timestamp)>> {
+    let now_ns = bucket::nanos_at(now);
+    let mut latest: Option<(String, Timestamp)> = None;
+    for limit in limits {
+        let stored = super::tx::one(c, sql::BUCKET, named_params! {":name": limit.name}, |row| {
+            Ok((quota(row)?, row.get("tat_ns")?))
+        })?;
+        let Some((quota, tat)) = stored else {
+            continue;
+        };
+        if let Decision::Wait { until_ns, .. } = bucket::decide(&quota, tat, now_ns, limit.cost) {
+            let until = bucket::millis_from(until_ns);
+            if latest.as_ref().is_none_or(|(_, other)| until > *other) {
+                latest = Some((limit.name.clone(), until));
+            }
+        }
+    }
+    Ok(latest)
 }
 
 /// A lane that needs a limit, while jobs are in it.

@@ -157,9 +157,7 @@ fn change_fields(tx: &Tx<'_>, job: &mut Job, edit: &Edit) -> Done<()> {
         job.priority = priority;
     }
     if let Some(limits) = &edit.limits {
-        for limit in limits {
-            limits::check_fits(tx, limit)?;
-        }
+        limits::check_fit(tx, limits)?;
         job.limits.clone_from(limits);
     }
     if let Some(Some(at)) = edit.run_at

@@ -57,7 +57,7 @@ statements! {
     JOIN_LINE = "join_line",
     KEY_HOLDERS = "key_holders",
     KEY_ROOM = "key_room",
-    LANE_FACTS = "lane_facts",
+    QUEUE_FACTS = "queue_facts",
     LANE_HEAD = "lane_head",
     LANE_OF = "lane_of",
     LANE_OF_JOB = "lane_of_job",
