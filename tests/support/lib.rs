@@ -1,16 +1,23 @@
 //! What the suites share: a queue with a stopped clock, a hermetic `qcli`, and waiting for facts.
 //!
-//! [`TestEnv`] is a home of its own for tests that start processes; [`wait_until`] is the only
+//! [`TestQueue`] is for what can be said in the verbs of a store, [`TestEnv`] a home of its own for tests
+//! that start processes; [`wait_until`] is the only
 //! way in which a test waits. Each test owns its directory, database, environment and names, so
 //! all of them run beside each other.
 
+mod engine;
 mod outcome;
 pub mod programs;
 mod running;
 mod test_env;
+mod test_queue;
 mod wait;
 
+pub use engine::Engine;
 pub use outcome::Outcome;
 pub use running::{Running, Stopped};
 pub use test_env::TestEnv;
+pub use test_queue::{
+    HOUR, IntoJob, LEASE, MANY, MINUTE, SECOND, TestQueue, failed, job, new_worker, quota,
+};
 pub use wait::{PATIENCE, wait_for, wait_until};
