@@ -1,0 +1,142 @@
+//! Taking jobs from one store to another, with their history.
+
+use queue_core::{
+    Class, JobId, NewJob, State, WorkerId,
+    job::{After, ParentEnd},
+    store::{Archived, Imported},
+};
+use support::{HOUR, MANY, TestQueue, job};
+
+fn export(q: &TestQueue) -> Vec<Archived> {
+    q.store().export(JobId(0), MANY).unwrap()
+}
+
+/// A store with a job of each sort, and their numbers.
+fn filled() -> (TestQueue, Vec<JobId>) {
+    let q = TestQueue::new();
+    let failed = q.enqueue(NewJob {
+        name: Some("it failed".to_owned()),
+        tags: [("k".to_owned(), "v".to_owned())].into(),
+        ..job("make all")
+    });
+    let lease = q.claim("a");
+    q.started(&lease).unwrap();
+    q.checkpoint(&lease, "page 7").unwrap();
+    q.exit(lease, 1).unwrap();
+    q.advance(HOUR);
+    q.exit(q.claim("a"), 127).unwrap();
+    let child = q.enqueue(NewJob {
+        after: vec![After {
+            parent: failed,
+            end: ParentEnd::Success,
+        }],
+        ..job("x")
+    });
+    let pending = q.enqueue("true");
+    (q, vec![failed, child, pending])
+}
+
+#[test]
+fn a_store_that_is_taken_elsewhere_is_all_there() {
+    let (old, jobs) = filled();
+    let new = TestQueue::new();
+    new.clock().set_wall(old.now().wall);
+    let answers = new.store().import(export(&old), &new.now()).unwrap();
+    let ids: Vec<_> = answers
+        .iter()
+        .map(|answer| match answer {
+            Imported::Added(id) => *id,
+            other @ Imported::Existing(_) => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids, jobs, "numbers that are free are kept");
+    for id in ids {
+        let (mut here, mut there) = (new.detail(id), old.detail(id));
+        here.summary.cause.clone_from(&there.summary.cause);
+        here.causes.clone_from(&there.causes);
+        // The workers of another store are not workers of this one.
+        for detail in [&mut here, &mut there] {
+            for attempt in detail.attempts.iter_mut().chain(&mut detail.summary.last) {
+                attempt.worker = WorkerId(0);
+                attempt.worker_name.clear();
+            }
+        }
+        assert_eq!(here, there);
+    }
+    new.examine();
+    // It goes on there: the parent completes and frees its child.
+    new.requeue(jobs[0]).unwrap();
+    let mut done = Vec::new();
+    while let Some(lease) = new.try_claim("b") {
+        done.push(lease.job());
+        new.complete(lease).unwrap();
+    }
+    done.sort();
+    assert_eq!(done, jobs);
+}
+
+#[test]
+fn jobs_that_are_there_already_are_left_out() {
+    let (q, jobs) = filled();
+    let answers = q.store().import(export(&q), &q.now()).unwrap();
+    let expected: Vec<_> = jobs.iter().map(|id| Imported::Existing(*id)).collect();
+    assert_eq!(answers, expected);
+    assert_eq!(q.detail(jobs[0]).attempts.len(), 2);
+}
+
+#[test]
+fn numbers_that_are_taken_are_replaced_and_dependencies_follow() {
+    let (old, jobs) = filled();
+    let new = TestQueue::new();
+    let there = new.enqueue_many(2, &job("mine"));
+    let answers = new.store().import(export(&old), &new.now()).unwrap();
+    let ids: Vec<_> = answers
+        .iter()
+        .map(|answer| match answer {
+            Imported::Added(id) => *id,
+            other @ Imported::Existing(_) => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(ids.iter().all(|id| !there.contains(id)), "{ids:?}");
+    assert_eq!(new.job(ids[0]).uid, old.job(jobs[0]).uid);
+    assert_eq!(new.job(ids[0]).class, Some(Class::ExitCode));
+    assert_eq!(new.detail(ids[1]).after[0].0.parent, ids[0]);
+    assert_eq!(new.state(ids[1]), State::Blocked);
+    new.examine();
+}
+
+#[test]
+fn an_export_is_read_page_by_page_and_goes_through_json() {
+    let (old, jobs) = filled();
+    let mut pages = Vec::new();
+    let mut after = JobId(0);
+    for id in &jobs {
+        let mut page = old.store().export(after, 1).unwrap();
+        assert_eq!(page.len(), 1);
+        pages.append(&mut page);
+        after = *id;
+    }
+    assert!(old.store().export(after, 1).unwrap().is_empty());
+    let text = serde_json::to_string(&pages).unwrap();
+    let read: Vec<Archived> = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, pages);
+    assert_eq!(pages, export(&old));
+    let new = TestQueue::new();
+    new.store().import(read, &new.now()).unwrap();
+    assert_eq!(new.saved(jobs[0]).as_deref(), Some("page 7"));
+}
+
+#[test]
+fn a_job_that_ran_when_it_was_exported_does_not_run_twice_here_unless_it_died() {
+    let old = TestQueue::new();
+    let id = old.enqueue("x");
+    let lease = old.claim("a");
+    let new = TestQueue::new();
+    new.store().import(export(&old), &new.now()).unwrap();
+    assert!(
+        new.state(id) != State::InProgress || new.try_claim("b").is_none(),
+        "nobody here runs it"
+    );
+    old.complete(lease).unwrap();
+    new.examine();
+}

@@ -1,0 +1,34 @@
+//! What every store promises, one file per area; run once per engine.
+//!
+//! A comment with a letter and a number names the entry of the collected failures of other queues
+//! (`T…` of engines, `S…` of command-line queues) that a test keeps out.
+
+#![expect(clippy::unwrap_used, reason = "in a test a failure is the answer")]
+
+mod archive;
+mod cancel;
+mod checkpoints;
+mod claim;
+mod concurrency;
+mod dependencies;
+mod edit;
+mod enqueue;
+mod fence;
+mod hold_release;
+mod lease;
+mod limits;
+mod list;
+mod priority;
+mod promote;
+mod prune;
+mod queues;
+mod reposition;
+mod requeue;
+mod rescue;
+mod retry;
+mod snooze;
+mod unique;
+mod upkeep;
+mod wake;
+mod why;
+mod workers;
