@@ -3,15 +3,27 @@
 //! [`Cli`] is what clap reads; [`run`] hands each verb to its file, which holds its arguments, its help and its function.
 //! Verbs are listed in the order in which help shows them: asking for work, looking, changing, upkeep.
 
+mod backup;
+mod cancel;
+mod checkpoint;
 mod completions;
+mod config;
 mod doctor;
+mod edit;
 mod enqueue;
+mod export;
 mod failed;
 mod hold;
+mod import;
 mod limit;
 mod list;
 mod logs;
+mod r#move;
+mod progress;
+mod prune;
+mod queue;
 mod release;
+mod requeue;
 mod show;
 mod stats;
 mod status;
@@ -69,10 +81,24 @@ pub(crate) enum Verb {
     Failed(failed::Args),
     Stats(stats::Args),
     Workers(workers::Args),
+    #[command(visible_alias = "retry")]
+    Requeue(requeue::Args),
+    #[command(visible_alias = "kill")]
+    Cancel(cancel::Args),
     Hold(hold::Args),
     Release(release::Args),
+    Move(r#move::Args),
+    Edit(Box<edit::Args>),
+    Queue(queue::Args),
     Limit(limit::Args),
+    Checkpoint(checkpoint::Args),
+    Progress(progress::Args),
     Doctor(doctor::Args),
+    Prune(prune::Args),
+    Backup(backup::Args),
+    Export(export::Args),
+    Import(import::Args),
+    Config(config::Args),
     Completions(completions::Args),
 }
 
@@ -93,9 +119,21 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Failed(args) => failed::run(&args, context),
         Verb::Stats(args) => stats::run(&args, context),
         Verb::Workers(args) => workers::run(&args, context),
+        Verb::Requeue(args) => requeue::run(args, context),
+        Verb::Cancel(args) => cancel::run(&args, context),
         Verb::Hold(args) => hold::run(&args, context),
         Verb::Release(args) => release::run(&args, context),
+        Verb::Move(args) => r#move::run(&args, context),
+        Verb::Edit(args) => edit::run(&args, context),
+        Verb::Queue(args) => queue::run(args, context),
         Verb::Limit(args) => limit::run(args, context),
+        Verb::Checkpoint(args) => checkpoint::run(args, context),
+        Verb::Progress(args) => progress::run(&args, context),
+        Verb::Prune(args) => prune::run(&args, context),
+        Verb::Backup(args) => backup::run(&args, context),
+        Verb::Export(args) => export::run(&args, context),
+        Verb::Import(args) => import::run(&args, context),
+        Verb::Config(args) => config::run(args, context),
         Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Completions(args) => completions::run(&args, context),
     }

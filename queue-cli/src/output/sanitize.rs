@@ -51,7 +51,7 @@ pub fn sanitize_log_line(line: &[u8]) -> String {
 
 /// Escapes the harmful characters that JSON leaves as they are. In JSON these can only stand inside of strings, so the
 /// result means the same.
-pub(super) fn sanitize_json(json: &str) -> Cow<'_, str> {
+pub(crate) fn sanitize_json(json: &str) -> Cow<'_, str> {
     let harmful = |c: char| is_harmful(c) && c != '\n';
     if !json.chars().any(harmful) {
         return Cow::Borrowed(json);

@@ -1,0 +1,317 @@
+//! `qcli edit`: changes jobs that wait.
+
+use std::ffi::OsString;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use queue_core::job::{After, LimitUse, RunOptions};
+use queue_core::raw_text::RawText;
+use queue_core::retry::Backoff;
+use queue_core::store::Edit;
+use queue_core::{Command, JobId, Now, Store, Verb};
+use serde_json::json;
+
+use crate::bulk::{self, JobsArgs, Said};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::moment;
+use crate::new_job::parse::{self, AfterArg};
+use crate::new_job::{Site, millis};
+use crate::resolve;
+use crate::selector::Selector;
+
+/// Change jobs that wait
+///
+/// What is not named stays as it is. --after and --limit take the place of all that the job had. A job that runs or has
+/// ended cannot be changed; to run an ended one with other settings, requeue it held: `qcli requeue`, `qcli hold`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qcli edit 42 --priority 10
+  qcli edit 42 43 --queue nightly --tag team=web
+  qcli edit 42 --now
+  qcli edit 42 --no-after
+  qcli edit 42 --timeout 4h -- make -j4 test")]
+pub(crate) struct Args {
+    /// The jobs, each by number, name, `@` or `@~2`
+    #[arg(value_name = "JOB", required = true)]
+    jobs: Vec<Selector>,
+
+    /// Put them into this queue
+    #[arg(long, value_name = "QUEUE")]
+    queue: Option<String>,
+
+    /// Higher goes first, from -1000 to 1000
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1_000..=1_000))]
+    priority: Option<i32>,
+
+    /// Give them this name
+    #[arg(short, long, value_name = "NAME", value_parser = parse::name)]
+    name: Option<String>,
+
+    /// Take their name away
+    #[arg(long, conflicts_with = "name")]
+    no_name: bool,
+
+    /// Set a label; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse::tag)]
+    tag: Vec<(String, String)>,
+
+    /// Take a label away; may be repeated
+    #[arg(long, value_name = "KEY")]
+    untag: Vec<String>,
+
+    /// Start no sooner than this long from now
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, conflicts_with_all = ["at", "now"], help_heading = "When")]
+    delay: Option<Duration>,
+
+    /// Start no sooner than this
+    #[arg(
+        long,
+        value_name = "TIME",
+        conflicts_with = "now",
+        help_heading = "When"
+    )]
+    at: Option<String>,
+
+    /// Wait for no time any more
+    #[arg(long, help_heading = "When")]
+    now: bool,
+
+    /// Start when this job has ended well, or as said after the colon; may be repeated
+    #[arg(long, value_name = "JOB[:success|failure|any]", help_heading = "When")]
+    after: Vec<AfterArg>,
+
+    /// Wait for no other job any more
+    #[arg(long, conflicts_with = "after", help_heading = "When")]
+    no_after: bool,
+
+    /// Try it so often at the most
+    #[arg(long, value_name = "N", help_heading = "Attempts")]
+    max_attempts: Option<NonZeroU32>,
+
+    /// How long to wait before another attempt: `none`, `fixed:30s`, `exp:10s..1h`
+    #[arg(long, value_name = "POLICY", value_parser = parse::backoff, help_heading = "Attempts")]
+    backoff: Option<Backoff>,
+
+    /// Stop an attempt that takes longer than this
+    #[arg(long, value_name = "DURATION", value_parser = parse::span, help_heading = "Attempts")]
+    timeout: Option<Duration>,
+
+    /// Stop an attempt that writes nothing for this long
+    #[arg(long, value_name = "DURATION", value_parser = parse::span, help_heading = "Attempts")]
+    idle_timeout: Option<Duration>,
+
+    /// How long a stopped attempt has before it is killed
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, help_heading = "Attempts")]
+    grace: Option<Duration>,
+
+    /// Keep so much of the output of an attempt
+    #[arg(long, value_name = "SIZE", value_parser = parse::bytes, help_heading = "Attempts")]
+    log_cap: Option<u64>,
+
+    /// Take tokens of this limit before each attempt; may be repeated
+    #[arg(long, value_name = "NAME[=COST]", help_heading = "Limits")]
+    limit: Vec<LimitUse>,
+
+    /// Need no limit any more
+    #[arg(long, conflicts_with = "limit", help_heading = "Limits")]
+    no_limits: bool,
+
+    /// Share the places of this key
+    #[arg(long, value_name = "KEY", help_heading = "Limits")]
+    concurrency_key: Option<String>,
+
+    /// Share no key any more
+    #[arg(long, conflicts_with = "concurrency_key", help_heading = "Limits")]
+    no_concurrency_key: bool,
+
+    /// Run in this directory
+    #[arg(short = 'C', long, value_name = "DIR", help_heading = "What to run")]
+    cwd: Option<PathBuf>,
+
+    /// Run a line of `sh -c`
+    #[arg(
+        long,
+        value_name = "LINE",
+        conflicts_with = "argv",
+        help_heading = "What to run"
+    )]
+    shell: Option<String>,
+
+    /// Run this program with these arguments
+    #[arg(last = true, value_name = "COMMAND", help_heading = "What to run")]
+    argv: Vec<OsString>,
+}
+
+/// Changes the jobs.
+pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliError> {
+    let store = context.existing_store()?;
+    let now = context.now();
+    let edit = args.edit(&*store, &now, &Site::of(context, now.wall))?;
+    if edit == Edit::default() && !args.changes_options() {
+        return Err(CliError::usage("what to change is not said").hint(
+            "`qcli edit --help` shows what can be changed, as in `qcli edit 42 --priority 10`",
+        ));
+    }
+    let meant = JobsArgs {
+        jobs: args.jobs.clone(),
+        ..JobsArgs::default()
+    }
+    .find(&*store, Verb::Edit)?;
+    bulk::change(
+        context,
+        &meant,
+        |ids| args.apply(&*store, ids, &edit, &now),
+        |id, state| Said {
+            words: format!("edited {id}"),
+            fields: json!({ "did": "edited", "state": state }),
+        },
+    )
+}
+
+impl Args {
+    fn edit(&self, store: &dyn Store, now: &Now, site: &Site<'_>) -> Result<Edit, CliError> {
+        let run_at = match (&self.at, self.delay) {
+            (Some(at), _) => Some(Some(moment::parse(at, now.wall)?.into())),
+            (None, Some(delay)) => Some(Some(now.wall.saturating_add(delay))),
+            (None, None) => self.now.then_some(None),
+        };
+        let cwd = self
+            .cwd
+            .as_deref()
+            .map(|dir| parse::directory(dir, &site.around.cwd))
+            .transpose()?;
+        Ok(Edit {
+            name: changed(self.name.clone(), self.no_name),
+            queue: self.queue.clone(),
+            priority: self.priority,
+            run_at,
+            max_attempts: self.max_attempts,
+            backoff: self.backoff,
+            after: self.parents(store)?,
+            limits: match self.limit.is_empty() {
+                true => self.no_limits.then(Vec::new),
+                false => Some(self.limit.clone()),
+            },
+            concurrency_key: changed(self.concurrency_key.clone(), self.no_concurrency_key),
+            set_tags: self.tag.iter().cloned().collect(),
+            remove_tags: self.untag.clone(),
+            command: self.command(),
+            cwd: cwd.map(|dir| dir.into_os_string().into()),
+            options: None,
+        })
+    }
+
+    fn parents(&self, store: &dyn Store) -> Result<Option<Vec<After>>, CliError> {
+        if self.after.is_empty() {
+            return Ok(self.no_after.then(Vec::new));
+        }
+        let find = |after: &AfterArg| {
+            let parent = resolve::job(store, &after.job)?;
+            let end = after.end;
+            Ok(After { parent, end })
+        };
+        self.after
+            .iter()
+            .map(find)
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    fn command(&self) -> Option<Command> {
+        if let Some(line) = &self.shell {
+            return Some(Command::Shell(line.clone()));
+        }
+        let words = || self.argv.iter().cloned().map(RawText::from).collect();
+        (!self.argv.is_empty()).then(|| Command::Argv(words()))
+    }
+
+    fn changes_options(&self) -> bool {
+        self.timeout.is_some()
+            || self.idle_timeout.is_some()
+            || self.grace.is_some()
+            || self.log_cap.is_some()
+    }
+
+    /// The options of an attempt are stored as a whole, so each job's own are read and written back.
+    fn apply(
+        &self,
+        store: &dyn Store,
+        ids: &[JobId],
+        edit: &Edit,
+        now: &Now,
+    ) -> queue_core::Result<queue_core::store::PerJob<queue_core::State>> {
+        if !self.changes_options() {
+            return store.edit(ids, edit, now);
+        }
+        let mut answers = Vec::with_capacity(ids.len());
+        for id in ids {
+            let options = store
+                .bodies(&[*id])?
+                .pop()
+                .map(|body| self.over(body.options));
+            let edit = Edit {
+                options,
+                ..edit.clone()
+            };
+            answers.extend(store.edit(&[*id], &edit, now)?);
+        }
+        Ok(answers)
+    }
+
+    fn over(&self, options: RunOptions) -> RunOptions {
+        RunOptions {
+            timeout_ms: self.timeout.map(millis).or(options.timeout_ms),
+            idle_timeout_ms: self.idle_timeout.map(millis).or(options.idle_timeout_ms),
+            grace_ms: self.grace.map(millis).or(options.grace_ms),
+            log_cap: self.log_cap.or(options.log_cap),
+            ..options
+        }
+    }
+}
+
+/// A new value, none in its place, or no change.
+fn changed<T>(new: Option<T>, taken_away: bool) -> Option<Option<T>> {
+    match new {
+        Some(new) => Some(Some(new)),
+        None => taken_away.then_some(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn options_that_are_not_named_stay() {
+        let line = Line::try_parse_from(["edit", "42", "--timeout", "1m"]).unwrap();
+        let before = RunOptions {
+            grace_ms: Some(5),
+            direct: true,
+            ..RunOptions::default()
+        };
+        let after = line.args.over(before);
+        assert_eq!(
+            (after.timeout_ms, after.grace_ms, after.direct),
+            (Some(60_000), Some(5), true)
+        );
+    }
+
+    #[test]
+    fn a_thing_is_set_or_taken_away_but_not_both() {
+        assert!(Line::try_parse_from(["edit", "42", "--name", "a", "--no-name"]).is_err());
+        assert!(Line::try_parse_from(["edit", "42", "--now", "--delay", "1s"]).is_err());
+        assert!(Line::try_parse_from(["edit"]).is_err());
+        assert_eq!(changed(None::<u8>, true), Some(None));
+        assert_eq!(changed(None::<u8>, false), None);
+    }
+}
