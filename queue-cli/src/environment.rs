@@ -77,6 +77,7 @@ pub(crate) const PASSED: &[(&str, &[&str])] = &[
             "PYENV_VERSION",
             "PYTHONPATH",
             "PIPX_HOME",
+            "PIP_*",
             "POETRY_HOME",
             "UV_*",
             "NVM_DIR",

@@ -43,7 +43,7 @@ impl TestEnv {
             .prefix("qcli-test-")
             .tempdir()
             .expect("the system's directory for temporary files can be written");
-        for folder in ["home", "work", "tmp", "streams"] {
+        for folder in ["home", "store", "work", "tmp", "streams"] {
             fs::create_dir(dir.path().join(folder)).expect("a fresh directory is empty");
         }
         Self {

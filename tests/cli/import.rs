@@ -1,0 +1,41 @@
+//! `qcli export` and `qcli import`.
+
+use serde_json::json;
+
+#[test]
+fn jobs_move_to_another_store_with_their_history_and_only_once() {
+    let env = support::test_env!();
+    env.enqueue(&["-n", "done", "-t", "k=v", "--", "true"]);
+    env.drain();
+    env.enqueue(&["-n", "waits", "--after", "done:any", "--", "true"]);
+    let lines = env.qcli(&["export"]).ok().stdout;
+    assert_eq!(lines.lines().count(), 2);
+    env.file("jobs.jsonl", &lines);
+    env.qcli(&["--db", "other.db", "import", "jobs.jsonl"])
+        .ok()
+        .prints("added 2 jobs, 0 existed already");
+    env.qcli(&["--db", "other.db", "import", "jobs.jsonl"])
+        .ok()
+        .prints("added 0 jobs, 2 existed already");
+    let moved = env.json(&["--db", "other.db", "show", "done"]);
+    assert_eq!(
+        (&moved["state"], &moved["tags"]),
+        (&json!("completed"), &json!({ "k": "v" }))
+    );
+    assert_eq!(moved["attempts"].as_array().unwrap().len(), 1);
+    assert_eq!(env.qcli(&["export", "waits"]).ok().json_lines().len(), 1);
+}
+
+#[test]
+fn a_line_that_is_no_exported_job_is_named_and_nothing_is_added() {
+    let env = support::test_env!();
+    env.enqueue(&["--", "true"]);
+    let lines = env.qcli(&["export"]).ok().stdout + "{\"argv\":[\"true\"]}\n";
+    env.file("jobs.jsonl", lines);
+    env.qcli(&["--db", "other.db", "import", "jobs.jsonl"])
+        .exits(2)
+        .says("jobs.jsonl line 2: ");
+    env.qcli(&["--db", "other.db", "list"])
+        .exits(5)
+        .says("there is no store");
+}
