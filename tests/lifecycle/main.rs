@@ -1,1 +1,10 @@
 //! Real workers and real signals: what happens to jobs when processes come and go.
+
+mod attempts;
+mod cancelling;
+mod dead_workers;
+mod home;
+mod late_workers;
+mod meddling;
+mod stopping;
+mod store_trouble;

@@ -1,0 +1,93 @@
+//! Workers that stand still longer than their leases run.
+
+use crate::home::{LEASE, home, is_alive, says, tell_overlap};
+use queue_core::{Class, Epoch, State};
+use rustix::process::Signal;
+use support::Stopped;
+
+#[test]
+fn a_late_worker_loses_its_job_and_writes_nothing() {
+    // T01
+    let home = home!();
+    // The second one says so if it runs beside the first.
+    let job = home.add_shell(&format!(
+        "[ -e first ] && {{ {}; }}; \
+         [ -e first ] && echo $$ > second || echo $$ > first; \
+         while [ ! -e go ]; do sleep 0.01; done",
+        tell_overlap("first")
+    ));
+    let mut late = home.worker(&["-j", "1", "--lease", LEASE, "--name", "late"]);
+    let first = home.pid_in("first");
+    late.signal(Signal::STOP);
+    let mut fresh = home.worker(&["-j", "1", "--lease", LEASE, "--name", "fresh"]);
+    let second = home.pid_in("second");
+    assert!(!is_alive(first) && is_alive(second));
+
+    late.signal(Signal::CONT);
+    says(&late, "its lease is lost");
+    assert!(
+        is_alive(second),
+        "the late worker ended what is not its own"
+    );
+    home.env.file("go", "");
+    let row = home.ends(job, State::Completed);
+    assert_eq!((row.epoch, row.stalls), (Epoch(2), 1));
+    assert!(!home.env.work().join("overlap").exists());
+    let attempts = home.attempts(job);
+    let ends: Vec<_> = attempts
+        .iter()
+        .map(|attempt| (attempt.worker_name.as_str(), attempt.class))
+        .collect();
+    assert_eq!(ends, [("late", Some(Class::LeaseExpired)), ("fresh", None)]);
+    assert_eq!(attempts[0].adopted_by.as_deref(), Some("fresh"));
+    for worker in [&mut late, &mut fresh] {
+        worker.signal(Signal::TERM);
+        assert_eq!(worker.wait(), Stopped::Exited(0), "{}", worker.stderr());
+    }
+}
+
+#[test]
+fn a_job_longer_than_the_lease_runs_once_under_a_healthy_worker() {
+    // T05, T12, T13
+    let home = home!();
+    let mut job = home.shell("echo $QUEUE_EPOCH >> epochs; sleep 3");
+    // It waits for longer than the lease runs, which begins with the claim.
+    job.start = queue_core::job::StartAt::After(2 * crate::home::LEASE_FOR);
+    let job = home.add(job);
+    let _workers = [(); 2].map(|()| home.worker(&["--lease", LEASE]));
+    let row = home.ends(job, State::Completed);
+    assert_eq!((row.epoch, row.attempt, row.stalls), (Epoch(1), 1, 0));
+    assert_eq!(home.env.read("epochs"), "1\n");
+}
+
+#[test]
+fn workers_that_all_stood_still_keep_their_jobs() {
+    // T19
+    let home = home!();
+    let jobs = ["a", "b"].map(|name| {
+        home.add_shell(&format!(
+            "echo $$ > {name}; while [ ! -e go ]; do sleep 0.01; done"
+        ))
+    });
+    let workers = [(); 2].map(|()| home.worker(&["-j", "1", "--lease", LEASE]));
+    let pids = ["a", "b"].map(|name| home.pid_in(name));
+    for worker in &workers {
+        worker.signal(Signal::STOP);
+    }
+    support::wait_until("both leases run out", || {
+        let now = home.now().wall;
+        let expired = |job| home.job(job).lease_expires_at.is_some_and(|at| at < now);
+        jobs.into_iter().all(expired)
+    });
+    for worker in &workers {
+        worker.signal(Signal::CONT);
+    }
+    for worker in &workers {
+        says(worker, "stood still");
+    }
+    home.env.file("go", "");
+    for (job, pid) in jobs.into_iter().zip(pids) {
+        let row = home.ends(job, State::Completed);
+        assert_eq!((row.epoch, row.stalls), (Epoch(1), 0), "{pid:?}");
+    }
+}

@@ -1,0 +1,118 @@
+//! A store that does something else first: fails, or lets somebody get in between.
+
+use queue_core::attempt::Progress;
+use queue_core::bucket::Quota;
+use queue_core::checkpoint::Checkpoint;
+use queue_core::clock::{Now, Timestamp};
+use queue_core::error::Result;
+use queue_core::job::{Enqueued, Job, JobBody, JobId, NewJob};
+use queue_core::limit::Limit;
+use queue_core::queue::{KeyStatus, Queue, QueueChange, QueueStatus};
+use queue_core::state::State;
+use queue_core::store::sqlite::SqliteStore;
+use queue_core::store::{
+    Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Imported, Outlook, PerJob,
+    Place, Prune, Pruned, Requeue, Requeued, Stats, Store, Summary,
+};
+use queue_core::why::Cause;
+use queue_core::worker::{NewWorker, Worker, WorkerId};
+use queue_core::{Epoch, Error};
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+type BeforeCycle = Box<dyn Fn(&Cycle) -> Result<()> + Send + Sync>;
+type BeforeBodies = Box<dyn Fn() -> Result<()> + Send + Sync>;
+
+/// See the module.
+pub(crate) struct Meddling {
+    inner: Arc<SqliteStore>,
+    before_cycle: BeforeCycle,
+    before_bodies: BeforeBodies,
+}
+
+impl Meddling {
+    pub(crate) fn with(inner: Arc<SqliteStore>) -> Self {
+        Self {
+            inner,
+            before_cycle: Box::new(|_| Ok(())),
+            before_bodies: Box::new(|| Ok(())),
+        }
+    }
+
+    pub(crate) fn before_cycle(
+        mut self,
+        step: impl Fn(&Cycle) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.before_cycle = Box::new(step);
+        self
+    }
+
+    pub(crate) fn before_bodies(
+        mut self,
+        step: impl Fn() -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.before_bodies = Box::new(step);
+        self
+    }
+}
+
+macro_rules! hand_on {
+    ($(fn $name:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)*) => {
+        $(fn $name(&self, $($arg: $kind),*) -> $answer {
+            self.inner.$name($($arg),*)
+        })*
+    };
+}
+
+impl Store for Meddling {
+    fn cycle(&self, cycle: &Cycle, now: &Now) -> Result<Cycled> {
+        (self.before_cycle)(cycle)?;
+        self.inner.cycle(cycle, now)
+    }
+
+    fn bodies(&self, jobs: &[JobId]) -> Result<Vec<JobBody>> {
+        (self.before_bodies)()?;
+        self.inner.bodies(jobs)
+    }
+
+    hand_on! {
+        fn enqueue_each(jobs: Vec<NewJob>, now: &Now) -> Result<PerJob<Enqueued>>;
+        fn enqueue_all(jobs: Vec<NewJob>, now: &Now) -> Result<Vec<Enqueued>, (usize, Error)>;
+        fn register_worker(about: &NewWorker, now: &Now) -> Result<WorkerId>;
+        fn worker_stopped(worker: WorkerId, now: &Now) -> Result<()>;
+        fn outlook(queues: &[String], now: &Now) -> Result<Outlook>;
+        fn checkpoint(job: JobId, epoch: Epoch, name: &str, value: &[u8], now: &Now) -> Result<()>;
+        fn progress(job: JobId, epoch: Epoch, progress: &Progress, now: &Now) -> Result<()>;
+        fn cancel(jobs: &[JobId], now: &Now) -> Result<PerJob<Cancelled>>;
+        fn requeue(jobs: &[JobId], requeue: &Requeue, now: &Now) -> Result<PerJob<Requeued>>;
+        fn hold(jobs: &[JobId], now: &Now) -> Result<PerJob<State>>;
+        fn release(jobs: &[JobId], now: &Now) -> Result<PerJob<State>>;
+        fn edit(jobs: &[JobId], edit: &Edit, now: &Now) -> Result<PerJob<State>>;
+        fn reposition(job: JobId, place: Place, now: &Now) -> Result<()>;
+        fn set_queue(name: &str, change: &QueueChange, now: &Now) -> Result<Queue>;
+        fn queues() -> Result<Vec<QueueStatus>>;
+        fn set_limit(name: &str, quota: &Quota, now: &Now) -> Result<Limit>;
+        fn remove_limit(name: &str, now: &Now) -> Result<()>;
+        fn limits(now: &Now) -> Result<Vec<Limit>>;
+        fn set_key(key: &str, places: NonZeroU32, now: &Now) -> Result<()>;
+        fn keys() -> Result<Vec<KeyStatus>>;
+        fn job(id: JobId) -> Result<Job>;
+        fn detail(id: JobId, now: &Now) -> Result<Detail>;
+        fn list(filter: &Filter, now: &Now) -> Result<Vec<Summary>>;
+        fn ids(filter: &Filter) -> Result<Vec<JobId>>;
+        fn checkpoint_value(job: JobId, name: &str) -> Result<Option<Checkpoint>>;
+        fn why(job: JobId, now: &Now) -> Result<Vec<Cause>>;
+        fn stats(queue: Option<&str>, since: Timestamp) -> Result<Stats>;
+        fn workers() -> Result<Vec<Worker>>;
+        fn prune(prune: &Prune, most: usize, now: &Now) -> Result<Vec<Pruned>>;
+        fn backup(to: &Path) -> Result<()>;
+        fn import(jobs: Vec<Archived>, now: &Now) -> Result<Vec<Imported>>;
+        fn export(after: JobId, most: usize) -> Result<Vec<Archived>>;
+        fn examine(now: &Now) -> Result<Vec<Finding>>;
+        fn tidy() -> Result<()>;
+        fn generation() -> u32;
+        fn wait_for_change(generation: u32, at_most: Duration) -> bool;
+    }
+}
