@@ -8,6 +8,7 @@
 use super::{
     Durability,
     fault::{Done, translate},
+    migrate,
 };
 use crate::error::StoreError;
 use rusqlite::{Connection, OpenFlags};
@@ -38,6 +39,10 @@ const LOG_KEPT: i64 = 16 << 20;
 pub(super) fn open(path: &Path, durability: Durability) -> Done<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_handler(Some(wait_for_lock))?;
+    // Before any setting: the mode of the log is written into the file, and a file that is not
+    // ours stays as it is.
+    migrate::refuse_foreign(&connection, path)?;
     configure(&connection, path, durability)?;
     Ok(connection)
 }

@@ -31,7 +31,6 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path, now: &Now) -> Do
     if schema_version(connection)? == NEWEST {
         return check_ledger(connection, path);
     }
-    refuse_foreign(connection, path)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     failpoint::hit("migrate.begun");
     let found = schema_version(&transaction)?;
@@ -68,12 +67,14 @@ fn schema_version(connection: &Connection) -> Done<i64> {
     Ok(connection.query_row("pragma user_version", [], |row| row.get(0))?)
 }
 
-/// Refuses a database that some other program made.
-fn refuse_foreign(connection: &Connection, path: &Path) -> Done<()> {
+/// Refuses a database that some other program, or a later release, made. Only reads.
+pub(super) fn refuse_foreign(connection: &Connection, path: &Path) -> Done<()> {
+    // One look at all of it: another process may be setting the file up.
+    let connection = connection.unchecked_transaction()?;
     let id: i64 = connection.query_row("pragma application_id", [], |row| row.get(0))?;
     let tables: i64 =
         connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0))?;
-    let version = schema_version(connection)?;
+    let version = schema_version(&connection)?;
     if version > NEWEST && id == APPLICATION_ID {
         let path = path.to_path_buf();
         return Err(StoreError::Newer {
