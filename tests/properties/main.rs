@@ -1,0 +1,1 @@
+//! Random sequences of verbs against a plain model of the states.
