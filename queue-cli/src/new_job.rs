@@ -163,8 +163,8 @@ pub(crate) struct JobArgs {
     #[arg(long, value_name = "FILE", help_heading = "What to run")]
     pub(crate) script: Option<PathBuf>,
 
-    /// `-` reads a script from standard input
-    #[arg(value_name = "-", help_heading = "What to run")]
+    /// `-` reads a script from standard input. All words are taken, so that a missing `--` can be explained.
+    #[arg(value_name = "-", hide = true)]
     pub(crate) words: Vec<OsString>,
 
     /// The program and its arguments, handed on exactly as they are

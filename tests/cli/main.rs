@@ -7,6 +7,7 @@ mod config;
 mod edit;
 mod enqueue;
 mod enqueue_from_file;
+mod help;
 mod hold;
 mod import;
 mod limit;

@@ -27,7 +27,13 @@ const SEEN_LATELY: Duration = Duration::from_secs(90);
 /// need (PATH, HOME, locale, toolchains, proxies, agents and their providers); --env, --env-pass, --env-all and
 /// --env-file widen it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    override_usage = "qcli enqueue [OPTIONS] -- COMMAND [ARG]...
+       qcli enqueue [OPTIONS] --shell LINE
+       qcli enqueue [OPTIONS] --script FILE
+       qcli enqueue [OPTIONS] - < SCRIPT
+       qcli enqueue [OPTIONS] --from-file FILE [--keep-going]",
+    after_help = "Examples:
   qcli enqueue -- make -j8 test
   qcli enqueue --shell 'make test | tee report.txt'
   qcli enqueue -n nightly -t team=web --at 02:00 --timeout 2h -- ./scan --full
@@ -39,8 +45,9 @@ const SEEN_LATELY: Duration = Duration::from_secs(90);
 
 A line of --from-file is one JSON object with the options as fields in snake_case:
   {\"argv\": [\"make\", \"test\"], \"queue\": \"builds\", \"tags\": {\"team\": \"web\"}, \"after\": [41, \"fetch\"]}
-`argv` (an array), `shell` or `script` say what to run; `after` takes numbers and names, also those of
-other lines, wherever they stand; --queue and the like are the defaults of every line.")]
+`argv` (an array), `shell` or `script` say what to run. `after` takes numbers and names, also those
+of other lines, wherever they stand. --queue and the like are the defaults of every line."
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     job: JobArgs,
