@@ -338,6 +338,10 @@ mod tests {
         for class in Class::ALL {
             assert_eq!(class.as_str().parse(), Ok(*class));
         }
+        assert_eq!(
+            Class::Interrupted.meaning(),
+            "The worker was asked to stop; the attempt does not count."
+        );
         let error = "done".parse::<State>().unwrap_err();
         assert!(error.to_string().contains("completed"), "{error}");
     }

@@ -1,16 +1,17 @@
 //! Words that are spelled once: enums whose cases have one spelling in SQL, JSON, code and help.
 //!
-//! `spelled_enum!` declares them; [`UnknownWord`] is what reading any other word comes to.
+//! `spelled_enum!` declares them, and keeps what is written over each case for the documents;
+//! [`UnknownWord`] is what reading any other word comes to.
 
 /// Declares an enum whose cases have one spelling, shared by SQL, JSON, code and help.
 macro_rules! spelled_enum {
-    ($(#[$meta:meta])* $name:ident, $what:literal { $($(#[$case_meta:meta])* $case:ident = $word:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident, $what:literal { $($(#[doc = $case_doc:literal])+ $case:ident = $word:literal,)+ }) => {
         $(#[$meta])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
         )]
         pub enum $name {
-            $($(#[$case_meta])* #[serde(rename = $word)] $case,)+
+            $($(#[doc = $case_doc])+ #[serde(rename = $word)] $case,)+
         }
 
         impl $name {
@@ -20,6 +21,11 @@ macro_rules! spelled_enum {
             /// The one spelling, as it stands in SQL, JSON and help.
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$case => $word,)+ }
+            }
+
+            /// What it means, as documents and help say it: the text that stands over the case.
+            pub const fn meaning(self) -> &'static str {
+                match self { $($name::$case => concat!($($case_doc),+).trim_ascii(),)+ }
             }
         }
 
