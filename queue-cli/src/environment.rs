@@ -224,6 +224,20 @@ pub(crate) const NEVER: &[&str] = &[
     "_",
 ];
 
+/// Renders the lists of `docs/reference/environment.md`.
+#[must_use]
+pub fn reference() -> String {
+    let rows = PASSED
+        .iter()
+        .map(|(what, patterns)| (*what, *patterns))
+        .chain([("never, also not with `--env-all`", NEVER)]);
+    let mut page = String::from("| for | variables |\n|---|---|\n");
+    for (what, patterns) in rows {
+        page.push_str(&format!("| {what} | `{}` |\n", patterns.join("` `")));
+    }
+    page
+}
+
 /// A pattern of variable names, in which `*` stands for any letters and `?` for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern(String);

@@ -12,7 +12,7 @@ mod commands;
 pub mod config;
 mod context;
 pub mod env_file;
-mod environment;
+pub mod environment;
 pub mod error;
 pub mod exit_code;
 mod filter;

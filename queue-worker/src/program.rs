@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use queue_core::Store;
 use queue_core::store::sqlite::{Durability, OpenOptions, SqliteStore};
 
@@ -67,6 +67,12 @@ struct Arguments {
     /// Say it as JSON, one event a line
     #[arg(long)]
     json: bool,
+}
+
+/// The command line, as help and the reference page show it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the program with the arguments and the environment of this process.
@@ -147,13 +153,11 @@ fn with_causes(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_arguments_fit_together() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

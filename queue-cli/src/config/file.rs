@@ -14,6 +14,25 @@ use crate::output::color::ColorChoice;
 /// Every key a file may have, in the order of the reference.
 pub const KEYS: [&str; 3] = ["db", "queue", "color"];
 
+/// Renders the table of `docs/reference/config.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = String::from("| key | value | without it |\n|---|---|---|\n");
+    for key in KEYS {
+        let (value, otherwise) = match key {
+            "db" => (
+                "the store: a path, or a URL `sqlite:PATH`. A relative path starts from the directory of the file",
+                "`qcli/queue.db` in the platform's data directory, usually `~/.local/share`",
+            ),
+            "queue" => ("the queue that new jobs go to", "`default`"),
+            "color" => ("`auto`, `always` or `never`", "`auto`"),
+            _ => unreachable!("every key of KEYS has a row"),
+        };
+        page.push_str(&format!("| `{key}` | {value} | {otherwise} |\n"));
+    }
+    page
+}
+
 /// The content of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFile {
