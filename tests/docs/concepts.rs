@@ -1,0 +1,58 @@
+//! `docs/concepts.md` defines each word once.
+
+use crate::pages;
+use regex::Regex;
+use std::collections::BTreeMap;
+
+/// The words that stand for the ideas of the queue.
+const WORDS: [&str; 35] = [
+    "Adopt",
+    "Ageing",
+    "Attempt",
+    "Backoff",
+    "Checkpoint",
+    "Claim",
+    "Concurrency key",
+    "Condition",
+    "Dependency",
+    "Epoch",
+    "Failed",
+    "Failure class",
+    "Hand back",
+    "Heartbeat",
+    "Hold",
+    "Holder",
+    "Job",
+    "Lane",
+    "Lease",
+    "Limit",
+    "Outcome",
+    "Priority",
+    "Queue",
+    "Release",
+    "Requeue",
+    "Rescue",
+    "Retry",
+    "Slot",
+    "Snooze",
+    "Stall",
+    "State",
+    "Store",
+    "Unique key",
+    "Wait reason",
+    "Worker",
+];
+
+#[test]
+fn every_word_is_defined_once() {
+    let definition = Regex::new(r"(?m)^\*\*([^*]+)\.\*\* ").unwrap();
+    let text = pages::read("docs/concepts.md");
+    let mut defined: BTreeMap<&str, usize> = BTreeMap::new();
+    for found in definition.captures_iter(&text) {
+        *defined
+            .entry(found.get(1).expect("the group is there").as_str())
+            .or_default() += 1;
+    }
+    let expected: BTreeMap<&str, usize> = WORDS.iter().map(|word| (*word, 1)).collect();
+    assert_eq!(defined, expected);
+}
