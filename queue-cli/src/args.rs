@@ -3,9 +3,28 @@
 //! Owns their names, their help and their types; the command tree flattens [`GlobalArgs`] into its root and
 //! [`crate::config`] turns them into settings. The environment is not read here, so that each setting knows its origin.
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
+use queue_core::store::sqlite::Durability;
 
 use crate::output::color::ColorChoice;
+
+/// What a change survives once it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DurabilityChoice {
+    /// A power cut.
+    Full,
+    /// A crash of the process.
+    Normal,
+}
+
+impl From<DurabilityChoice> for Durability {
+    fn from(choice: DurabilityChoice) -> Self {
+        match choice {
+            DurabilityChoice::Full => Self::Full,
+            DurabilityChoice::Normal => Self::Normal,
+        }
+    }
+}
 
 /// The options that every command understands.
 #[derive(Debug, Clone, Default, Args)]
@@ -21,6 +40,19 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub db: Option<String>,
+
+    /// What is acknowledged survives: `full` a power cut, `normal` a crash of the process [default: full]
+    ///
+    /// `normal` is faster; a power cut may take back the last changes, never a part of one.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_enum,
+        hide_possible_values = true,
+        global = true,
+        help_heading = "Global options"
+    )]
+    pub durability: Option<DurabilityChoice>,
 
     /// Print JSON
     ///

@@ -73,7 +73,8 @@ impl Context {
         if let Some(store) = &self.store {
             return Ok(Arc::clone(store));
         }
-        let opened = open::open(&self.config, wanted)?;
+        let durability = self.global.durability.map(Into::into).unwrap_or_default();
+        let opened = open::open(&self.config, wanted, durability)?;
         if let Some(notice) = opened.notice {
             self.out.note(notice);
         }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use queue_core::store::sqlite::OpenOptions;
+use queue_core::store::sqlite::{Durability, OpenOptions};
 use queue_core::{SqliteStore, Store};
 
 use crate::config::{Config, Origin};
@@ -31,7 +31,11 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 /// When it cannot be opened (exit code 5).
-pub(crate) fn open(config: &Config, wanted: Wanted) -> Result<Opened, CliError> {
+pub(crate) fn open(
+    config: &Config,
+    wanted: Wanted,
+    durability: Durability,
+) -> Result<Opened, CliError> {
     let place = &config.store;
     let prepared = match wanted {
         Wanted::There if place.origin != Origin::Default => place.existing()?,
@@ -40,6 +44,7 @@ pub(crate) fn open(config: &Config, wanted: Wanted) -> Result<Opened, CliError> 
     // The settings looked a moment ago; only the engine knows who made the file.
     let options = OpenOptions {
         create: wanted == Wanted::ThereOrMade || prepared.created,
+        durability,
         readers: 1,
         ..OpenOptions::default()
     };

@@ -7,7 +7,6 @@ mod from_file;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use queue_core::{Enqueued, Now, Store};
 use serde_json::json;
@@ -16,9 +15,8 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::new_job::{JobArgs, Site, missing_program};
-
-/// A worker that has not written for this long is taken for gone.
-const SEEN_LATELY: Duration = Duration::from_secs(90);
+use crate::probe;
+use crate::view::worker::Life;
 
 /// Add a job and print its number
 ///
@@ -126,12 +124,10 @@ fn note_idle_queue(context: &mut Context, store: &dyn Store, now: &Now) {
         return;
     }
     // Not worth an error: the job is added.
-    let Ok(workers) = store.workers() else {
+    let Ok(workers) = probe::workers(store, now.wall) else {
         return;
     };
-    let is_alive = workers
-        .iter()
-        .any(|worker| worker.stopped_at.is_none() && now.wall.since(worker.seen_at) < SEEN_LATELY);
+    let is_alive = workers.iter().any(|(_, life)| *life == Life::Alive);
     if !is_alive {
         context
             .out
