@@ -64,8 +64,10 @@ pub(super) fn ended(
         Finished::Failed => format!("failed after {span}: {why}"),
         Finished::Cancelled => format!("cancelled after {span}"),
         Finished::Retry(at) => {
-            let wait = format_duration(at.since(now));
-            format!("failed after {span}: {why}; tried again in {wait}")
+            format!(
+                "failed after {span}: {why}; tried again in {}",
+                wait(at, now)
+            )
         }
         Finished::Pending => format!("handed back after {span}"),
     }
@@ -75,8 +77,7 @@ pub(super) fn ended(
 pub(super) fn rescued(finished: Finished, class: Class, now: Timestamp) -> String {
     match finished {
         Finished::Retry(at) => {
-            let wait = format_duration(at.since(now));
-            format!("is rescued ({class}); tried again in {wait}")
+            format!("is rescued ({class}); tried again in {}", wait(at, now))
         }
         Finished::Pending => format!("is rescued ({class}); it can be claimed again"),
         Finished::Failed => format!("failed: its worker died too often ({class})"),
@@ -103,6 +104,15 @@ fn why(report: &Report) -> String {
         write!(words, " ({message})").expect("a string takes whatever is written to it");
     }
     words
+}
+
+/// How long until then, to the second beyond the first few.
+fn wait(at: Timestamp, now: Timestamp) -> String {
+    // The store decided a moment ago: 9.998 s were meant as 10.
+    let millis = u64::try_from(at.since(now).as_millis()).unwrap_or(u64::MAX);
+    let step = if millis < 950 { 10 } else { 1_000 };
+    let rounded = millis.saturating_add(step / 2) / step * step;
+    format_duration(Duration::from_millis(rounded))
 }
 
 /// A span as precise as a person wants it: `12ms`, `2.1s`, `3m40s`.
@@ -177,6 +187,12 @@ mod tests {
             (220_400, "3m40s"),
         ] {
             assert_eq!(span(Duration::from_millis(millis)), words);
+        }
+        for (millis, words) in [(0, "0s"), (998, "1s"), (9_998, "10s"), (296, "300ms")] {
+            assert_eq!(
+                wait(Timestamp::from_millis(millis), Timestamp::EPOCH),
+                words
+            );
         }
         assert_eq!((jobs(1), jobs(0)), ("1 job".into(), "0 jobs".into()));
     }
