@@ -29,6 +29,7 @@ mod stats;
 mod status;
 mod wait;
 mod why;
+mod work;
 mod workers;
 
 use clap::{Parser, Subcommand};
@@ -80,6 +81,7 @@ pub(crate) enum Verb {
     Why(why::Args),
     Failed(failed::Args),
     Stats(stats::Args),
+    Work(work::Args),
     Workers(workers::Args),
     #[command(visible_alias = "retry")]
     Requeue(requeue::Args),
@@ -102,6 +104,14 @@ pub(crate) enum Verb {
     Completions(completions::Args),
 }
 
+/// Starts the logs that a verb wants: a worker tells what it does, all others only what they are asked to.
+pub(crate) fn start_logging(verb: Option<&Verb>, context: &Context) {
+    match verb {
+        Some(Verb::Work(_)) => work::start_telling(context),
+        _ => crate::logging::start(context),
+    }
+}
+
 /// Runs a verb; none means `status`.
 ///
 /// # Errors
@@ -118,6 +128,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Why(args) => why::run(&args, context),
         Verb::Failed(args) => failed::run(&args, context),
         Verb::Stats(args) => stats::run(&args, context),
+        Verb::Work(args) => work::run(&args, context),
         Verb::Workers(args) => workers::run(&args, context),
         Verb::Requeue(args) => requeue::run(args, context),
         Verb::Cancel(args) => cancel::run(&args, context),

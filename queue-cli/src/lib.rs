@@ -64,7 +64,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return error.exit_code();
         }
     };
-    logging::start(&context);
+    commands::start_logging(cli.verb.as_ref(), &context);
     let ended =
         commands::run(cli.verb, &mut context).and_then(|code| context.out.flush().map(|()| code));
     ended.unwrap_or_else(|error| {

@@ -15,3 +15,4 @@ mod r#move;
 mod prune;
 mod queue;
 mod requeue;
+mod work;
