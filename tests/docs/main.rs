@@ -1,9 +1,12 @@
-//! Documents that stay true: generated parts are current, and what a page names exists.
+//! Documents that stay true: generated parts are current, what a page names exists, what it shows
+//! happens, and the examples run.
 //!
 //! `UPDATE_DOCS=1 cargo test -p queue-tests --test docs` writes the generated parts anew.
 
 mod concepts;
 mod decisions;
+mod environment;
+mod examples;
 mod generated;
 mod pages;
 mod paths;
