@@ -41,6 +41,7 @@ use crate::{
     checkpoint::Checkpoint,
     clock::{Clock, Now, SystemClock, Timestamp},
     error::{Error, Result, StoreError},
+    failpoint,
     job::{Enqueued, Job, JobBody, JobId, NewJob},
     lease::Epoch,
     limit::Limit,
@@ -202,6 +203,7 @@ impl SqliteStore {
             let tx = Tx::new(connection, &now);
             let answer = change(&tx)?;
             tx.settle()?;
+            failpoint::hit("transaction.lanes_settled");
             Ok(answer)
         })
     }

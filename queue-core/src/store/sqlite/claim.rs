@@ -50,6 +50,7 @@ pub(super) fn claim(
         }
     }
     buckets.write(tx)?;
+    failpoint::hit("claim.tokens_written");
     Ok(claimed)
 }
 

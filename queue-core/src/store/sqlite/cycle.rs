@@ -9,6 +9,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     error::Error,
+    failpoint,
     job::JobId,
     state::{Class, State, Verb, WaitReason},
     store::{Cycle, Cycled},
@@ -89,6 +90,7 @@ fn promote(tx: &Tx<'_>, most: usize) -> Done<usize> {
         after.run_at = None;
         moves::settle(&mut after, WaitReason::Delay, tx.now.wall);
         moves::apply(tx, Verb::Promote, &before, &after)?;
+        failpoint::hit("promote.job_moved");
     }
     Ok(due.len().max(expired.len()))
 }

@@ -7,6 +7,7 @@
 use super::{fault::Done, moves, rows, sql, tx::Tx};
 use crate::{
     error::Error,
+    failpoint,
     job::{After, JobId, ParentEnd},
     state::State,
 };
@@ -108,6 +109,7 @@ pub(super) fn parent_ended(tx: &Tx<'_>, parent: JobId, state: State) -> Done<()>
             continue;
         }
         set_met(tx, dependant.job, parent, true)?;
+        failpoint::hit("outcome.dependant_met");
         let unmet = recount(tx, dependant.job)?;
         if unmet == 0 && dependant.state == State::Blocked {
             moves::unblock(tx, dependant.job)?;

@@ -249,6 +249,7 @@ fn insert(
     )?;
     failpoint::hit("enqueue.body_written");
     insert_tags(tx, job, id)?;
+    failpoint::hit("enqueue.tags_written");
     for parent in after {
         dependencies::insert(tx, id, *parent)?;
     }

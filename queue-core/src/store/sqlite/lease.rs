@@ -58,6 +58,7 @@ pub(super) fn start(tx: &Tx<'_>, fence: Fence, process: &Started) -> Done<bool> 
             ":log": process.log,
         },
     )?;
+    failpoint::hit("start.written");
     Ok(changed == 1)
 }
 
@@ -136,12 +137,14 @@ pub(super) fn adopt(tx: &Tx<'_>, cycle: &Cycle) -> Done<Vec<Orphan>> {
             },
         )?;
         debug_assert_eq!(taken, 1, "the row was read in this transaction");
+        failpoint::hit("rescue.job_taken");
         tx.run(
             sql::ADOPT_ATTEMPT,
             named_params! {
                 ":job": was.job.0, ":epoch": was.epoch.0, ":worker": cycle.worker.0,
             },
         )?;
+        failpoint::hit("rescue.attempt_written");
         let fence = Fence {
             holder: Holder(was.holder.0 + 1),
             ..was

@@ -58,6 +58,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path, now: &Now) -> Do
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
     transaction.pragma_update(None, "user_version", NEWEST)?;
+    failpoint::hit("migrate.versioned");
     transaction.commit()?;
     failpoint::hit("migrate.committed");
     Ok(())

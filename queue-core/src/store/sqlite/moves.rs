@@ -7,6 +7,7 @@ use super::{dependencies, enqueue, fault::Done, rows, sql, tx::Tx};
 use crate::{
     clock::Timestamp,
     error::Error,
+    failpoint,
     job::{Job, JobId, UniqueWhile},
     state::{Class, State, Verb, WaitReason, resting_place, transition},
 };
@@ -61,6 +62,7 @@ pub(super) fn apply(tx: &Tx<'_>, verb: Verb, before: &Job, after: &Job) -> Done<
             ":unique_key": key,
         },
     )?;
+    failpoint::hit("move.written");
     if before.state == State::Pending || after.state == State::Pending {
         tx.touch_lane_of(after.id)?;
     }

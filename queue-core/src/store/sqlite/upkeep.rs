@@ -45,6 +45,7 @@ pub(super) fn prune(tx: &Tx<'_>, prune: &Prune, most: usize) -> Done<Vec<Pruned>
         sql::REMOVE_EMPTY_LANES,
         named_params! {":lanes": serde_json::to_string(&lanes)?},
     )?;
+    failpoint::hit("prune.lanes_removed");
     Ok(removed)
 }
 
