@@ -1,0 +1,12 @@
+//! What happens to a store when things go wrong: processes killed between any two steps, crowds of
+//! them, full disks, damaged files, a clock that moves.
+//!
+//! A comment with a letter and a number names the entry of the collected failures of other queues
+//! (`T…` of engines, `S…` of command-line queues) that a test keeps out.
+
+#![expect(clippy::unwrap_used, reason = "in a test a failure is the answer")]
+
+mod crowd;
+mod killed;
+mod scene;
+mod wiring;
