@@ -137,8 +137,10 @@ fn quota(
 ) -> Result<Quota, CliError> {
     let Some(rate) = rate.or(before.map(|quota| quota.rate())) else {
         return Err(
-            CliError::usage(format!("limit `{name}` is new and needs a rate"))
-                .hint(format!("`qcli limit set {name} --rate 60/min --burst 10`")),
+            CliError::usage(format!("limit `{name}` is new and needs a rate")).hint(format!(
+                "`qcli limit set {} --rate 60/min --burst 10`",
+                shell_words::quote(name)
+            )),
         );
     };
     let burst = burst

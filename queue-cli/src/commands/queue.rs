@@ -182,7 +182,8 @@ fn pause(context: &mut Context, which: &Which, paused: bool) -> Result<(), CliEr
     if let Some(missing) = names.iter().find(|name| !there.contains(*name)) {
         return Err(
             CliError::from(queue_core::Error::QueueNotFound(missing.clone())).hint(format!(
-                "`qcli queue list` shows the queues there are; `qcli queue set {missing}` makes it"
+                "`qcli queue list` shows the queues there are; `qcli queue set {}` makes it",
+                shell_words::quote(missing)
             )),
         );
     }
