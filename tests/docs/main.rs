@@ -10,3 +10,4 @@ mod examples;
 mod generated;
 mod pages;
 mod paths;
+mod tour;
