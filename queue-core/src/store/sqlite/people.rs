@@ -16,6 +16,7 @@ use crate::{
     store::{Cancelled, Edit, Place, Requeue, Requeued},
 };
 use rusqlite::named_params;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Cancels a job: one that waits at once, one that runs by asking its worker.
 pub(super) fn cancel(tx: &Tx<'_>, id: JobId) -> Done<Cancelled> {
@@ -66,11 +67,12 @@ pub(super) fn release(tx: &Tx<'_>, id: JobId) -> Done<State> {
 
 /// Runs an ended job again, at the end of its line.
 pub(super) fn requeue(tx: &Tx<'_>, id: JobId, how: &Requeue) -> Done<Requeued> {
-    let mut dependants = Vec::new();
     let state = requeue_one(tx, id, how)?;
-    if how.with_dependants {
-        requeue_dependants(tx, id, &mut dependants)?;
-    }
+    let dependants = if how.with_dependants {
+        requeue_dependants(tx, id)?
+    } else {
+        Vec::new()
+    };
     Ok(Requeued { state, dependants })
 }
 
@@ -104,23 +106,32 @@ fn requeue_one(tx: &Tx<'_>, id: JobId, how: &Requeue) -> Done<State> {
     Ok(after.state)
 }
 
-/// Makes the dependants of `parent` wait for it again; those that had ended run again too.
-fn requeue_dependants(tx: &Tx<'_>, parent: JobId, requeued: &mut Vec<JobId>) -> Done<()> {
-    for dependant in dependencies::dependants(tx, parent)? {
-        if dependant.state == State::InProgress || requeued.contains(&dependant.job) {
-            continue;
+/// Makes everything that comes after `first` wait again; what had ended runs again too. Step by
+/// step, not by recursion: a chain of dependants may be longer than a stack is deep.
+fn requeue_dependants(tx: &Tx<'_>, first: JobId) -> Done<Vec<JobId>> {
+    let mut requeued = Vec::new();
+    let mut met = BTreeSet::from([first]);
+    let mut parents = VecDeque::from([first]);
+    while let Some(parent) = parents.pop_front() {
+        for dependant in dependencies::dependants(tx, parent)? {
+            if dependant.state == State::InProgress {
+                continue;
+            }
+            // Each way that leads to a dependant counts, whether or not it was reached before.
+            dependencies::set_met(tx, dependant.job, parent, false)?;
+            dependencies::recount(tx, dependant.job)?;
+            if dependant.state.is_ended() {
+                requeue_one(tx, dependant.job, &Requeue::default())?;
+            } else {
+                wait_again(tx, dependant.job)?;
+            }
+            if met.insert(dependant.job) {
+                requeued.push(dependant.job);
+                parents.push_back(dependant.job);
+            }
         }
-        dependencies::set_met(tx, dependant.job, parent, false)?;
-        dependencies::recount(tx, dependant.job)?;
-        if dependant.state.is_ended() {
-            requeue_one(tx, dependant.job, &Requeue::default())?;
-        } else {
-            wait_again(tx, dependant.job)?;
-        }
-        requeued.push(dependant.job);
-        requeue_dependants(tx, dependant.job, requeued)?;
     }
-    Ok(())
+    Ok(requeued)
 }
 
 fn wait_again(tx: &Tx<'_>, id: JobId) -> Done<()> {
