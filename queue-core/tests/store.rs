@@ -2,10 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should end")]
 
 use queue_core::{
-    Enqueued, JobId, NewJob, Now, SqliteStore, State, Store, WorkerId,
+    Enqueued, Error, JobId, NewJob, Now, SqliteStore, State, Store, WorkerId,
     attempt::{Outcome, Report},
     job::{After, ParentEnd},
-    store::{Requeue, sqlite::OpenOptions},
+    store::{Filter, Requeue, sqlite::OpenOptions},
     worker::NewWorker,
 };
 use std::time::Duration;
@@ -80,5 +80,7 @@ impl Q {
     }
 }
 
+#[path = "store/dependencies.rs"]
+mod dependencies;
 #[path = "store/requeue.rs"]
 mod requeue;

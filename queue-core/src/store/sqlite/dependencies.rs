@@ -12,11 +12,12 @@ use crate::{
     state::State,
 };
 use rusqlite::named_params;
+use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 /// Checks the parents of a new job and counts those that still have to end.
 pub(super) fn check_new(tx: &Tx<'_>, after: &[After]) -> Done<u32> {
     let mut unmet = 0;
-    let mut seen = std::collections::BTreeMap::new();
+    let mut seen = BTreeMap::new();
     for dependency in after {
         let state =
             state_of(tx, dependency.parent)?.ok_or(Error::ParentNotFound(dependency.parent))?;
@@ -51,19 +52,43 @@ pub(super) fn replace(tx: &Tx<'_>, job: JobId, after: &[After]) -> Done<u32> {
     recount(tx, job)
 }
 
-/// Refuses dependencies that lead back to `job`.
+/// Refuses dependencies that lead back to `job`. Each job on the way is looked at once: the ways
+/// themselves can be more than anybody could follow, a diamond doubles them.
 pub(super) fn refuse_cycle(tx: &Tx<'_>, job: JobId) -> Done<()> {
-    let path: Option<Vec<i64>> =
-        tx.one(sql::DEPENDENCY_PATH, named_params! {":job": job.0}, |row| {
-            rows::json(row, "path")
-        })?;
-    match path {
-        None => Ok(()),
-        Some(path) => {
-            let path = path.into_iter().map(JobId).collect();
-            Err(Error::DependencyCycle { job, path }.into())
+    let mut child_of = BTreeMap::new();
+    let mut reached = VecDeque::from([job]);
+    while let Some(child) = reached.pop_front() {
+        for parent in parents(tx, child)? {
+            if parent == job {
+                let path = way_back(&child_of, child, job);
+                return Err(Error::DependencyCycle { job, path }.into());
+            }
+            if let Entry::Vacant(unseen) = child_of.entry(parent) {
+                unseen.insert(child);
+                reached.push_back(parent);
+            }
         }
     }
+    Ok(())
+}
+
+/// The jobs on the way from `job` over its parents to `last`, which comes after `job`.
+fn way_back(child_of: &BTreeMap<JobId, JobId>, last: JobId, job: JobId) -> Vec<JobId> {
+    let mut path = vec![job];
+    let mut at = last;
+    while at != job {
+        path.push(at);
+        at = child_of[&at];
+    }
+    path.push(job);
+    path.reverse();
+    path
+}
+
+fn parents(tx: &Tx<'_>, job: JobId) -> Done<Vec<JobId>> {
+    tx.all(sql::PARENTS, named_params! {":job": job.0}, |row| {
+        row.get("parent").map(JobId)
+    })
 }
 
 /// Counts what is not met, and notes it.

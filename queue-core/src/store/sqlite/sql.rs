@@ -27,7 +27,6 @@ statements! {
     CLAIM_JOB = "claim_job",
     DEFAULT_CHECKPOINT = "default_checkpoint",
     DEPENDANTS = "dependants",
-    DEPENDENCY_PATH = "dependency_path",
     DUE_JOBS = "due_jobs",
     EDIT_COMMAND = "edit_command",
     EDIT_CWD = "edit_cwd",
