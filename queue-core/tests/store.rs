@@ -82,5 +82,7 @@ impl Q {
 
 #[path = "store/dependencies.rs"]
 mod dependencies;
+#[path = "store/import.rs"]
+mod import;
 #[path = "store/requeue.rs"]
 mod requeue;

@@ -7,7 +7,7 @@
 use super::{
     dependencies, enqueue,
     fault::Done,
-    lanes, moves, rows, sql,
+    lanes, limits, moves, rows, sql,
     tx::{self, Tx},
 };
 use crate::{
@@ -45,6 +45,12 @@ const LEFT_BEHIND: &[&str] = &[
     "lease_until",
     "lease_expires_at",
 ];
+
+/// The largest whole number that every reader of JSON understands (RFC 8259, 6).
+const LARGEST: i64 = (1 << 53) - 1;
+
+/// A job keeps its id up to this one: the ids of all later jobs follow the highest.
+const LAST_ID_KEPT: i64 = i32::MAX as i64;
 
 type Row = Map<String, Json>;
 
@@ -162,7 +168,9 @@ fn unreadable(field: &'static str) -> Error {
 }
 
 fn import_one(tx: &Tx<'_>, archived: &Archived, old: i64) -> Done<JobId> {
+    check(archived)?;
     let mut job = job_row(archived)?.clone();
+    job.retain(|column, _| !LEFT_BEHIND.contains(&column.as_str()));
     let taken = tx
         .one("select 1 from job where id = ?", [old], |_| Ok(()))?
         .is_some();
@@ -173,9 +181,11 @@ fn import_one(tx: &Tx<'_>, archived: &Archived, old: i64) -> Done<JobId> {
             |row| row.get(0),
         )?
         .unwrap_or(0);
-    if taken || old <= ever_given {
+    if taken || old <= ever_given || old > LAST_ID_KEPT {
         job.remove("id");
     }
+    let epoch = newest_epoch(archived);
+    job.insert("epoch".to_owned(), epoch.into());
     let limits: Vec<LimitUse> =
         serde_json::from_value(job.remove("limits").unwrap_or(Json::Array(Vec::new())))?;
     let text = |column: &str| {
@@ -189,6 +199,12 @@ fn import_one(tx: &Tx<'_>, archived: &Archived, old: i64) -> Done<JobId> {
         .get("priority")
         .and_then(Json::as_i64)
         .and_then(|p| i32::try_from(p).ok());
+    if queue.is_empty() {
+        return Err(unreadable("queue").into());
+    }
+    if job.get("finished_at").is_none_or(Json::is_null) {
+        limits::check_fit(tx, &limits)?;
+    }
     tx.run(
         sql::ENSURE_QUEUE,
         named_params! {":name": queue, ":now": tx.wall()},
@@ -215,6 +231,49 @@ fn import_one(tx: &Tx<'_>, archived: &Archived, old: i64) -> Done<JobId> {
         }
     }
     Ok(id)
+}
+
+/// Refuses what the schema lets through but no store ever writes: a job without its body, and
+/// numbers that the next claim would count beyond what a column holds.
+fn check(archived: &Archived) -> Result<(), Error> {
+    if archived
+        .rows
+        .get("job_body")
+        .is_none_or(|rows| rows.len() != 1)
+    {
+        return Err(unreadable("job_body"));
+    }
+    for row in archived.rows.values().flatten() {
+        for (column, value) in row {
+            let allowed = match column.as_str() {
+                // Moments that a very long delay leads to.
+                "run_at" | "expires_at" => continue,
+                "epoch" | "holder" => 0..=LARGEST,
+                "number" | "attempt" | "stalls" => 0..=i64::from(i32::MAX),
+                _ => -LARGEST..=LARGEST,
+            };
+            let number = value.as_i64();
+            if number.is_some_and(|number| !allowed.contains(&number)) {
+                return Err(Error::OutOfRange {
+                    field: "number",
+                    value: format!("{column} {value}"),
+                    allowed: format!("from {} to {}", allowed.start(), allowed.end()),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The newest epoch that anything of a job names. The next claim has to come after all of them.
+fn newest_epoch(archived: &Archived) -> i64 {
+    ["job", "attempt", "checkpoint"]
+        .iter()
+        .filter_map(|table| archived.rows.get(*table))
+        .flatten()
+        .filter_map(|row| row.get("epoch").and_then(Json::as_i64))
+        .max()
+        .unwrap_or(0)
 }
 
 /// A job that was running when it was exported does not run here.
@@ -264,7 +323,10 @@ fn import_dependencies(
         row.insert("parent".to_owned(), parent.into());
         insert(tx, "dependency", &row)?;
     }
+    dependencies::refuse_cycle(tx, id)?;
     dependencies::recount(tx, id)?;
+    // Read as everybody will: what cannot be read must not get in.
+    tx.all(sql::ATTEMPTS, named_params! {":job": id.0}, rows::attempt)?;
     let before = moves::read(tx, id)?;
     if before.state.is_waiting() {
         let mut after = before.clone();
