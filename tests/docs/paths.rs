@@ -1,8 +1,9 @@
-//! Whatever a page names is there: files, folders, links.
+//! Whatever a page names is there: files, folders, links, verbs.
 
 use crate::pages;
 use regex::Regex;
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 /// Folders of the workspace in which a path in a page may start.
@@ -37,6 +38,20 @@ fn alternatives(path: &str) -> Vec<String> {
         .split(',')
         .map(|part| format!("{before}{part}{after}"))
         .collect()
+}
+
+#[test]
+fn every_suite_has_its_row_in_contributing() {
+    let text = pages::read("CONTRIBUTING.md");
+    let entries = fs::read_dir(pages::root().join("tests")).expect("the suites are there");
+    let mut unnamed = Vec::new();
+    for entry in entries.map(|entry| entry.expect("it can be listed")) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() && !text.contains(&format!("| `tests/{name}/` |")) {
+            unnamed.push(name);
+        }
+    }
+    assert!(unnamed.is_empty(), "no row for {unnamed:?}");
 }
 
 #[test]
