@@ -13,6 +13,7 @@ mod cycle;
 mod dependencies;
 mod enqueue;
 mod fault;
+mod foreign;
 mod lanes;
 mod lease;
 mod limits;
@@ -31,6 +32,7 @@ mod writer;
 
 use self::{
     fault::{Done, Fault},
+    foreign::ForeignChanges,
     pool::Readers,
     tx::Tx,
     writer::Writer,
@@ -113,6 +115,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     wake: Arc<WakeFile>,
+    foreign: ForeignChanges,
     path: PathBuf,
     was_created: bool,
 }
@@ -177,6 +180,7 @@ impl SqliteStore {
             writer: Writer::start(connection, path, Arc::clone(&wake)),
             readers: Readers::new(path, options.readers, options.query_timeout),
             wake,
+            foreign: ForeignChanges::of(path),
             path: path.clone(),
             was_created,
         })
@@ -448,11 +452,32 @@ impl Store for SqliteStore {
     }
 
     fn generation(&self) -> u32 {
-        self.wake.generation()
+        self.wake.generation().wrapping_add(self.foreign.count())
     }
 
     fn wait_for_change(&self, generation: u32, at_most: Duration) -> bool {
-        matches!(self.wake.wait(generation, at_most), Woken::Changed)
+        // Who comes back sooner looks by itself.
+        if at_most >= foreign::LOOK_EVERY {
+            self.foreign.begin();
+        }
+        let mut left = at_most;
+        loop {
+            let turn = left.min(foreign::LOOK_EVERY);
+            let awaited = generation.wrapping_sub(self.foreign.count());
+            if self.wake.wait(awaited, turn) == Woken::Changed {
+                return true;
+            }
+            if turn == foreign::LOOK_EVERY {
+                self.foreign.look();
+            }
+            left -= turn;
+            if self.generation() != generation {
+                return true;
+            }
+            if left.is_zero() {
+                return false;
+            }
+        }
     }
 }
 
