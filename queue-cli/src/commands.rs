@@ -24,6 +24,7 @@ mod prune;
 mod queue;
 mod release;
 mod requeue;
+mod run;
 mod show;
 mod stats;
 mod status;
@@ -72,6 +73,7 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     #[command(visible_alias = "add")]
     Enqueue(Box<enqueue::Args>),
+    Run(Box<run::Args>),
     Status(status::Args),
     #[command(visible_alias = "ls")]
     List(list::Args),
@@ -120,6 +122,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
     let verb = verb.unwrap_or_else(|| Verb::Status(status::Args::default()));
     match verb {
         Verb::Enqueue(args) => enqueue::run(&args, context),
+        Verb::Run(args) => run::run(&args, context),
         Verb::Status(args) => status::run(&args, context),
         Verb::List(args) => list::run(&args, context),
         Verb::Show(args) => show::run(&args, context),

@@ -16,6 +16,7 @@ pub mod environment;
 pub mod error;
 pub mod exit_code;
 mod filter;
+mod interrupt;
 mod log_text;
 mod logging;
 pub mod moment;
@@ -27,6 +28,7 @@ mod probe;
 mod resolve;
 pub mod selector;
 mod since;
+mod stuck;
 pub mod view;
 mod watch;
 

@@ -97,7 +97,7 @@ impl Watch {
         Self::after(detail.summary.job.id, read, wanted)
     }
 
-    /// Reads what came since the last step and hands it to `each`.
+    /// Reads what came since the last step and hands it to `each`. Gives how the job stood before.
     ///
     /// # Errors
     /// When the store or the log cannot be read, or `each` fails.
@@ -107,11 +107,21 @@ impl Watch {
         context: &mut Context,
         now: &Now,
         mut each: impl FnMut(&mut Context, Happening) -> Result<Go, CliError>,
-    ) -> Result<Step, CliError> {
+    ) -> Result<(Step, Detail), CliError> {
         // Before the log: a job that is seen ended wrote everything before.
         let detail = store.detail(self.job, now)?;
+        let step = self.read_on(&detail, context, &mut each)?;
+        Ok((step, detail))
+    }
+
+    fn read_on(
+        &mut self,
+        detail: &Detail,
+        context: &mut Context,
+        each: &mut impl FnMut(&mut Context, Happening) -> Result<Go, CliError>,
+    ) -> Result<Step, CliError> {
         loop {
-            if self.open.is_none() && !self.open_next(&detail, context, &mut each)? {
+            if self.open.is_none() && !self.open_next(detail, context, each)? {
                 let has_ended = detail.summary.job.state.is_ended();
                 return Ok(if has_ended { Step::Ended } else { Step::Waits });
             }
@@ -127,7 +137,7 @@ impl Watch {
                     return Ok(Step::Stopped);
                 }
             }
-            if is_running(&detail, open.epoch) {
+            if is_running(detail, open.epoch) {
                 return Ok(Step::Waits);
             }
             self.read = open.epoch;

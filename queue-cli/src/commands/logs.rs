@@ -14,6 +14,7 @@ use crate::exit_code::ExitCode;
 use crate::log_text::{self, Form, Printer};
 use crate::resolve;
 use crate::selector::Selector;
+use crate::stuck::Stuck;
 use crate::view::ended;
 use crate::watch::{Go, Happening, Step, Wanted, Watch, unreadable};
 
@@ -240,9 +241,14 @@ fn follow(
         for (mut watch, mut matcher) in watches {
             let now = context.now();
             let job = watch.job;
-            let step = watch.step(store, context, &now, |context, happening| {
+            let (step, detail) = watch.step(store, context, &now, |context, happening| {
                 show(context, printer, matcher.as_mut(), job, happening)
             })?;
+            if step == Step::Waits
+                && let Some(stuck) = Stuck::find(store, &detail, &now, context.out.times())?
+            {
+                return Err(stuck.error());
+            }
             match step {
                 Step::Waits => left.push((watch, matcher)),
                 Step::Ended => {}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use queue_core::store::{Detail, Summary};
 use queue_core::units::{format_duration, parse_duration};
 use queue_core::why::condition;
-use queue_core::{JobId, State, Store};
+use queue_core::{JobId, Now, State, Store};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -14,7 +14,7 @@ use crate::exit_code::ExitCode;
 use crate::output::time::span;
 use crate::resolve;
 use crate::selector::Selector;
-use crate::view::cause::{explain, is_for_ever};
+use crate::stuck::{Stuck, waits_for_a_person};
 use crate::view::json::Time;
 use crate::view::{ended, line};
 
@@ -74,11 +74,8 @@ struct Waited {
 enum Standing {
     Goes,
     Ended(ExitCode),
-    /// It can never start; the text says why, the hint what to type.
-    Stuck {
-        why: String,
-        hint: String,
-    },
+    /// It can never start.
+    Stuck(Stuck),
 }
 
 /// Waits for the jobs.
@@ -127,7 +124,8 @@ fn wait(
                 continue;
             }
             let now = look(context, store, *job, &mut warned)?;
-            if now.standing != Standing::Goes && !told.contains(job) {
+            let is_told_at_the_end = jobs.len() == 1 && matches!(now.standing, Standing::Stuck(_));
+            if now.standing != Standing::Goes && !is_told_at_the_end && !told.contains(job) {
                 told.push(*job);
                 tell(context, &now);
             }
@@ -173,7 +171,7 @@ fn look(
     warn_once(context, &detail, warned);
     let job = &detail.summary.job;
     let last = detail.summary.last.as_ref();
-    let standing = standing(context, &detail);
+    let standing = standing(context, store, &detail, &now)?;
     let own = last.filter(|_| job.state.is_ended() && ended::ran(job));
     Ok(Waited {
         id,
@@ -183,7 +181,7 @@ fn look(
         exit: match &standing {
             Standing::Goes => None,
             Standing::Ended(code) => Some(code.number()),
-            Standing::Stuck { .. } => Some(ExitCode::Conflict.number()),
+            Standing::Stuck(_) => Some(ExitCode::Conflict.number()),
         },
         class: job.class.map(queue_core::Class::as_str),
         exit_code: own.and_then(|last| last.exit_code),
@@ -199,46 +197,29 @@ fn took(summary: &Summary) -> Option<u64> {
     u64::try_from(length.as_millis()).ok()
 }
 
-fn standing(context: &Context, detail: &Detail) -> Standing {
+fn standing(
+    context: &Context,
+    store: &dyn Store,
+    detail: &Detail,
+    now: &Now,
+) -> Result<Standing, CliError> {
     let summary = &detail.summary;
     if summary.job.state.is_ended() {
-        return Standing::Ended(ended::exit_code(&summary.job, summary.last.as_ref()));
+        return Ok(Standing::Ended(ended::exit_code(
+            &summary.job,
+            summary.last.as_ref(),
+        )));
     }
-    let Some(cause) = detail.causes.iter().find(|cause| is_for_ever(cause)) else {
-        return Standing::Goes;
-    };
-    let explained = explain(cause, &summary.job, context.out.times());
-    let remedies: Vec<String> = explained
-        .remedies
-        .iter()
-        .map(|remedy| format!("`{remedy}`"))
-        .collect();
-    Standing::Stuck {
-        why: explained.sentence,
-        hint: remedies.join(" or "),
-    }
+    let stuck = Stuck::find(store, detail, now, context.out.times())?;
+    Ok(stuck.map_or(Standing::Goes, Standing::Stuck))
 }
 
 /// Says once that a wait will take until somebody does something.
 fn warn_once(context: &mut Context, detail: &Detail, warned: &mut bool) {
-    if *warned || detail.summary.job.state.is_ended() {
-        return;
+    if !*warned && let Some(words) = waits_for_a_person(detail, context.out.times()) {
+        context.out.note(words);
+        *warned = true;
     }
-    let waits_for_a_person = |cause: &&queue_core::why::Cause| {
-        !is_for_ever(cause)
-            && !explain(cause, &detail.summary.job, context.out.times()).passes_by_itself
-    };
-    let Some(cause) = detail.causes.iter().find(waits_for_a_person) else {
-        return;
-    };
-    let explained = explain(cause, &detail.summary.job, context.out.times());
-    let id = detail.summary.job.id;
-    let mut words = format!("job {id} waits. {}", explained.sentence);
-    if let Some(remedy) = explained.remedies.first() {
-        words.push_str(&format!("\n{remedy}"));
-    }
-    context.out.note(words);
-    *warned = true;
 }
 
 /// Says `job 4 (nightly) failed: exit code 3, took 42s`
@@ -248,11 +229,7 @@ fn tell(context: &mut Context, waited: &Waited) {
         None => format!("job {}", waited.id),
     };
     match &waited.standing {
-        Standing::Stuck { why, hint } => {
-            context
-                .out
-                .warn(format!("{who} can never start: {why}\n{hint}"));
-        }
+        Standing::Stuck(stuck) => context.out.warn(stuck.words()),
         Standing::Ended(_) | Standing::Goes => {
             let took = waited
                 .took_ms
@@ -271,7 +248,7 @@ fn conclude(args: &Args, waited: &[Waited]) -> Result<ExitCode, CliError> {
     let codes = || {
         waited.iter().filter_map(|job| match job.standing {
             Standing::Ended(code) => Some(code),
-            Standing::Goes | Standing::Stuck { .. } => None,
+            Standing::Goes | Standing::Stuck(_) => None,
         })
     };
     if args.any && codes().next().is_some() {
@@ -285,13 +262,11 @@ fn conclude(args: &Args, waited: &[Waited]) -> Result<ExitCode, CliError> {
         return Err(timed_out(args, &going, first));
     }
     let stuck = waited.iter().find_map(|job| match &job.standing {
-        Standing::Stuck { why, hint } => Some((job.id, why, hint)),
+        Standing::Stuck(stuck) => Some(stuck),
         Standing::Goes | Standing::Ended(_) => None,
     });
     match stuck {
-        Some((id, why, hint)) => {
-            Err(CliError::conflict(format!("job {id} can never start: {why}")).hint(hint.clone()))
-        }
+        Some(stuck) => Err(stuck.error()),
         None => Ok(ended::worst(codes())),
     }
 }

@@ -1,7 +1,7 @@
 //! `qcli why`: what keeps a job from running, and the command that changes it.
 
 use queue_core::store::Summary;
-use queue_core::why::{Cause, condition};
+use queue_core::why::Cause;
 use queue_core::{JobId, State};
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::exit_code::ExitCode;
 use crate::resolve;
 use crate::selector::Selector;
 use crate::view::cause::{CauseJson, explain};
-use crate::view::{ended, json};
+use crate::view::{ended, json, line};
 
 /// Say why a job does not run, and what changes that
 ///
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
         context.out.json(&Answer {
             id,
             state: summary.job.state,
-            condition: condition(&summary.job, summary.cause.as_ref(), now.wall),
+            condition: line::stands(summary, now.wall),
             causes: json::causes(causes, summary, now.wall),
             next: next(summary),
         })?;

@@ -13,12 +13,12 @@ use queue_core::{
     job::{LimitUse, RunOptions},
     raw_text::{RawText, to_hex},
     store::{Detail, Summary},
-    why::{Cause, condition},
+    why::Cause,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{cause::CauseJson, command::CommandJson, ended, env};
+use super::{cause::CauseJson, command::CommandJson, ended, env, line};
 
 /// A time as JSON has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub fn job(summary: &Summary, now: Timestamp) -> JobJson<'_> {
         queue: &job.queue,
         kind: &job.kind,
         state: job.state,
-        condition: condition(job, summary.cause.as_ref(), now),
+        condition: line::stands(summary, now),
         wait_reason: job.wait_reason.map(queue_core::WaitReason::as_str),
         class: job.class.map(queue_core::Class::as_str),
         priority: job.priority,
@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(json["argv"], json!(["make", "all tests"]));
         assert_eq!(json["created_at"], "2026-03-01T12:00:00.000Z");
         assert_eq!(json["state"], "failed");
-        assert_eq!(json["condition"], "failed: exit_code");
+        assert_eq!(json["condition"], "failed: exit code 3");
         assert_eq!(json["exit_code"], 3);
         assert_eq!(json["checkpoint"], json!({"step": 7}));
         assert_eq!(json["attempts"][0]["class"], "signal");

@@ -333,7 +333,10 @@ fn checkpoints(saved: &[Checkpoint], times: Times) -> Option<Fields> {
         } else {
             &saved.name
         };
-        let value = truncate(&String::from_utf8_lossy(&saved.value), CHECKPOINT_CELLS);
+        let value = truncate(
+            String::from_utf8_lossy(&saved.value).trim_end(),
+            CHECKPOINT_CELLS,
+        );
         fields.add(
             label,
             format!("{value} (saved {})", times.relative(saved.at)),
