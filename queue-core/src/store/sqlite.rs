@@ -452,14 +452,12 @@ impl Store for SqliteStore {
     }
 
     fn generation(&self) -> u32 {
+        // Whoever reads it looks at the store next: what is written from now on has to be noticed.
+        self.foreign.begin();
         self.wake.generation().wrapping_add(self.foreign.count())
     }
 
     fn wait_for_change(&self, generation: u32, at_most: Duration) -> bool {
-        // Who comes back sooner looks by itself.
-        if at_most >= foreign::LOOK_EVERY {
-            self.foreign.begin();
-        }
         let mut left = at_most;
         loop {
             let turn = left.min(foreign::LOOK_EVERY);
