@@ -171,10 +171,15 @@ impl SqliteStore {
         )
         .map_err(told)?;
         let wake =
-            WakeFile::open(&beside(path, "-wake")).map_err(|error| StoreError::CannotOpen {
-                path: path.clone(),
-                detail: error.to_string(),
-            })?;
+            WakeFile::open(&beside(path, "-wake")).map_err(
+                |error| match connection::file_error(path, &error.source) {
+                    StoreError::CannotOpen { path, .. } => StoreError::CannotOpen {
+                        path,
+                        detail: error.to_string(),
+                    },
+                    known => known,
+                },
+            )?;
         let wake = Arc::new(wake);
         Ok(Self {
             writer: Writer::start(connection, path, Arc::clone(&wake)),
