@@ -84,5 +84,7 @@ impl Q {
 mod dependencies;
 #[path = "store/import.rs"]
 mod import;
+#[path = "store/reposition.rs"]
+mod reposition;
 #[path = "store/requeue.rs"]
 mod requeue;

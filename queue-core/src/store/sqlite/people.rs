@@ -337,42 +337,46 @@ fn between(tx: &Tx<'_>, job: &Job, other: JobId, side: Side) -> Done<(i64, i64)>
     } else {
         sql::NEIGHBOUR_AFTER
     };
-    let beyond: Option<i64> = tx
-        .one(
-            statement,
-            named_params! {
-                ":queue": job.queue, ":priority": job.priority,
-                ":except": job.id.0, ":position": position,
-            },
-            |row| row.get(0),
-        )?
-        .flatten();
-    let step = if side == Side::Before {
-        -SPACING
-    } else {
-        SPACING
+    let beyond = tx.one(
+        statement,
+        named_params! {
+            ":queue": job.queue, ":priority": job.priority,
+            ":except": job.id.0, ":position": position, ":other": other.0,
+        },
+        |row| Ok((row.get(0)?, JobId(row.get(1)?))),
+    )?;
+    let (beyond, behind) = match (beyond, side) {
+        (Some((beyond, _)), Side::Before) => (beyond, other),
+        (Some((beyond, neighbour)), Side::After) => (beyond, neighbour),
+        (None, Side::Before) => return Ok((position - SPACING, queued_at)),
+        // The end of the line has to move along, or the next new job would go in front.
+        (None, Side::After) => return tx.join_line(),
     };
-    let beyond = beyond.unwrap_or(position + 2 * step);
     let middle = position + (beyond - position) / 2;
     if middle != position && middle != beyond {
         return Ok((middle, queued_at));
     }
-    // No room is left between the two: everybody behind moves on.
     let from = position.max(beyond);
+    make_room(tx, job, from, behind)?;
+    Ok((from + SPACING / 2, queued_at))
+}
+
+/// Moves `from`, which stands at `position`, and everybody behind it further back, and the end of
+/// the line with them.
+fn make_room(tx: &Tx<'_>, job: &Job, position: i64, from: JobId) -> Done<()> {
     tx.run(
         sql::SPREAD_LINE,
         named_params! {
-            ":queue": job.queue, ":priority": job.priority, ":position": from, ":by": SPACING,
+            ":queue": job.queue, ":priority": job.priority,
+            ":position": position, ":other": from.0, ":by": SPACING,
         },
     )?;
-    for lane in tx.all(
-        sql::LANES_OF_QUEUE,
-        named_params! {":queue": job.queue},
-        |row| row.get(0),
-    )? {
+    tx.join_line()?;
+    let of_queue = named_params! {":queue": job.queue};
+    for lane in tx.all(sql::LANES_OF_QUEUE, of_queue, |row| row.get(0))? {
         tx.touch(lane);
     }
-    Ok((from + SPACING / 2, queued_at))
+    Ok(())
 }
 
 fn own_place(tx: &Tx<'_>, job: JobId) -> Done<(i64, i64)> {

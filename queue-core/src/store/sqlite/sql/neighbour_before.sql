@@ -1,9 +1,12 @@
--- neighbour_before: the place right before a place, in the line of a queue and priority.
--- Gives one row; null where there is none.
-select max(position)
+-- neighbour_before: the job right before a job, in the line of a queue and priority. Where two stand
+-- on the same place, the older one goes first.
+-- Gives one row, or none where that job is at the front.
+select position, id
   from job
  where queue = :queue
    and state in ('scheduled', 'pending', 'blocked')
    and priority = :priority
    and id <> :except
-   and position < :position;
+   and (position, id) < (:position, :other)
+ order by position desc, id desc
+ limit 1;
