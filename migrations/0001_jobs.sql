@@ -124,6 +124,8 @@ create table job (
 
 -- What is next in a lane?
 create index job_pending on job (lane, position) where state = 'pending';
+-- Which jobs of a lane have not ended, and is there any job in it at all?
+create index job_lane on job (lane, finished_at);
 -- What has fallen due?
 create index job_due on job (run_at) where state = 'scheduled';
 -- What runs, in which queue? Few rows: as many as there are slots.

@@ -101,3 +101,38 @@ fn no_hot_statement_reads_all_jobs_or_all_attempts() {
         }
     }
 }
+
+/// Counts of all jobs, read from an index alone.
+const MAY_COUNT: &[&str] = &["outlook", "queue_counts"];
+
+#[test]
+fn no_statement_looks_at_every_job() {
+    let (_dir, connection) = fresh();
+    for (name, statement) in statements() {
+        for step in plan(&connection, statement) {
+            let mut words = step.split_whitespace();
+            let is_scan = words.next() == Some("SCAN");
+            let large = ["job", "due", "other", "dependant", "attempt", "job_body"];
+            let is_large = words.next().is_some_and(|table| large.contains(&table));
+            // As many rows as there are slots; in the order of the index, up to a limit.
+            let is_bounded = step.contains("job_running") || step.contains("job_due");
+            let is_count = MAY_COUNT.contains(name) && step.contains("COVERING INDEX");
+            assert!(
+                !is_scan || !is_large || is_bounded || is_count,
+                "{name}: {step}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_jobs_in_front_are_counted_no_further_than_the_one_asked_for() {
+    let (_dir, connection) = fresh();
+    let mut all = statements().iter();
+    let (_, statement) = all.find(|(name, _)| *name == "jobs_ahead").unwrap();
+    let steps = plan(&connection, statement).join("\n");
+    assert!(
+        steps.contains("job_pending (lane=? AND position<?)"),
+        "{steps}"
+    );
+}

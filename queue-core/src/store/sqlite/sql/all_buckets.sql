@@ -2,7 +2,9 @@
 select name, count, per_ms, burst, tat_ns, spent,
        (select count(*)
           from lane
-          join job on job.lane = lane.id and job.state in ('scheduled', 'pending', 'blocked')
+          cross join job on job.lane = lane.id
+                        and job.finished_at is null
+                        and job.state <> 'in_progress'
          where exists (
                  select 1
                    from json_each(lane.limits) as item

@@ -1,4 +1,5 @@
--- job_limits_waiting: the lanes that need a limit, with their cost and their waiting jobs.
+-- job_limits_waiting: the lanes that need a limit, with their cost and their jobs that have
+-- not ended.
 select lane.id,
        (select max(item.value ->> 'cost')
           from json_each(lane.limits) as item
@@ -6,11 +7,11 @@ select lane.id,
        (select count(*)
           from job
          where job.lane = lane.id
-           and job.state in ('scheduled', 'pending', 'blocked', 'in_progress')) as waiting,
+           and job.finished_at is null) as waiting,
        (select min(job.id)
           from job
          where job.lane = lane.id
-           and job.state in ('scheduled', 'pending', 'blocked', 'in_progress')) as first
+           and job.finished_at is null) as first
   from lane
  where exists (
          select 1
