@@ -406,7 +406,8 @@ pub struct Cycled {
     pub orphans: Vec<Orphan>,
     /// Jobs claimed.
     pub claimed: Vec<Claimed>,
-    /// The next moment at which something falls due by itself: a start, an expiry, a token.
+    /// The next moment after now at which something falls due by itself: a start, an expiry, a
+    /// token, a lease. What is due already and was not asked for is not among them.
     pub next_at: Option<Timestamp>,
 }
 

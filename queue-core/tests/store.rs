@@ -84,6 +84,8 @@ impl Q {
 mod dependencies;
 #[path = "store/import.rs"]
 mod import;
+#[path = "store/next.rs"]
+mod next;
 #[path = "store/reposition.rs"]
 mod reposition;
 #[path = "store/requeue.rs"]

@@ -7,7 +7,7 @@ use super::{
     tx::Tx,
 };
 use crate::{
-    clock::Timestamp,
+    clock::{BootId, Timestamp},
     error::Error,
     failpoint,
     job::JobId,
@@ -37,13 +37,19 @@ pub(super) fn run(tx: &Tx<'_>, cycle: &Cycle) -> Done<Cycled> {
         lanes::reopen(tx)?;
         cycled.claimed = claim::claim(tx, cycle.worker, cycle.lease_for, wanted)?;
     }
-    cycled.next_at = tx
-        .one(sql::NEXT_INSTANT, [], |row| row.get::<_, Option<i64>>(0))?
-        .flatten()
-        .map(Timestamp::from_millis);
+    cycled.next_at = next_instant(tx)?;
     cycled.lost.sort_unstable();
     cycled.lost.dedup();
     Ok(cycled)
+}
+
+fn next_instant(tx: &Tx<'_>) -> Done<Option<Timestamp>> {
+    let boot = tx.now.boot.as_ref().map(BootId::as_str);
+    let values = named_params! {":now": tx.wall(), ":boot": boot, ":mono": tx.now.mono};
+    let next = tx.one(sql::NEXT_INSTANT, values, |row| {
+        row.get::<_, Option<i64>>(0)
+    })?;
+    Ok(next.flatten().map(Timestamp::from_millis))
 }
 
 fn tell(tx: &Tx<'_>, cycle: &Cycle, cycled: &mut Cycled) -> Done<()> {
