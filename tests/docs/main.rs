@@ -8,6 +8,7 @@ mod decisions;
 mod environment;
 mod examples;
 mod generated;
+mod json;
 mod pages;
 mod paths;
 mod tour;
