@@ -105,6 +105,21 @@ fn without_code(text: &str) -> String {
 }
 
 #[test]
+fn every_verb_that_a_page_names_exists() {
+    let verb = Regex::new(r"(?m)(?:^\s*(?:\$ )?|`)qcli ([a-z][a-z-]*)").unwrap();
+    let command = queue_cli::command();
+    let mut unknown = BTreeSet::new();
+    for page in pages::all() {
+        for found in verb.captures_iter(&pages::read(&page)) {
+            if command.find_subcommand(&found[1]).is_none() {
+                unknown.insert(format!("{page} names `qcli {}`", &found[1]));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}
+
+#[test]
 fn no_page_speaks_of_one_machine() {
     for page in pages::all() {
         let text = pages::read(&page);

@@ -89,3 +89,16 @@ fn the_tour_of_the_readme_goes_as_it_is_shown() {
         assert_eq!(seen, shown, "\n$ {command}\n{outcome:?}");
     }
 }
+
+#[test]
+fn the_first_command_of_the_readme_shows_its_output_and_passes_the_code_on() {
+    let env = support::test_env!();
+    let line = r#"run -- echo "hello from the queue""#;
+    assert!(
+        pages::read("README.md").contains(&format!("--bin qcli -- {line}")),
+        "the README has another first command"
+    );
+    let first = shell(&env, &format!("exec 2>/dev/null; qcli {line}"));
+    assert_eq!(env.run(first).ok().stdout, "hello from the queue\n");
+    env.run(shell(&env, "qcli run -- sh -c 'exit 7'")).exits(7);
+}

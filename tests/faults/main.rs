@@ -6,10 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a failure is the answer")]
 
-mod apart;
-mod broken;
 mod crowd;
-mod full_disk;
 mod killed;
 mod scene;
 mod wiring;
