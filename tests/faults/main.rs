@@ -6,7 +6,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a failure is the answer")]
 
+mod apart;
+mod broken;
 mod crowd;
+mod full_disk;
 mod killed;
 mod scene;
 mod wiring;

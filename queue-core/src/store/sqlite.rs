@@ -171,10 +171,15 @@ impl SqliteStore {
         )
         .map_err(told)?;
         let wake =
-            WakeFile::open(&beside(path, "-wake")).map_err(|error| StoreError::CannotOpen {
-                path: path.clone(),
-                detail: error.to_string(),
-            })?;
+            WakeFile::open(&beside(path, "-wake")).map_err(
+                |error| match connection::file_error(path, &error.source) {
+                    StoreError::CannotOpen { path, .. } => StoreError::CannotOpen {
+                        path,
+                        detail: error.to_string(),
+                    },
+                    known => known,
+                },
+            )?;
         let wake = Arc::new(wake);
         Ok(Self {
             writer: Writer::start(connection, path, Arc::clone(&wake)),
@@ -452,14 +457,12 @@ impl Store for SqliteStore {
     }
 
     fn generation(&self) -> u32 {
+        // Whoever reads it looks at the store next: what is written from now on has to be noticed.
+        self.foreign.begin();
         self.wake.generation().wrapping_add(self.foreign.count())
     }
 
     fn wait_for_change(&self, generation: u32, at_most: Duration) -> bool {
-        // Who comes back sooner looks by itself.
-        if at_most >= foreign::LOOK_EVERY {
-            self.foreign.begin();
-        }
         let mut left = at_most;
         loop {
             let turn = left.min(foreign::LOOK_EVERY);

@@ -188,7 +188,8 @@ pub(super) fn create_file(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-fn file_error(path: &Path, error: &std::io::Error) -> StoreError {
+/// What a failure to make or open a file means for the store at `path`.
+pub(super) fn file_error(path: &Path, error: &std::io::Error) -> StoreError {
     let path = path.to_path_buf();
     match error.kind() {
         ErrorKind::PermissionDenied => StoreError::PermissionDenied(path),

@@ -5,7 +5,10 @@
 
 use crate::error::{Error, StoreError};
 use rusqlite::ErrorCode;
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The result of a step inside the engine.
 pub(super) type Done<T> = Result<T, Fault>;
@@ -81,14 +84,29 @@ pub(super) fn translate(error: &rusqlite::Error, path: &Path) -> StoreError {
     }
 }
 
-fn cannot_open(path: std::path::PathBuf, detail: String) -> StoreError {
-    match std::fs::metadata(&path) {
-        Ok(found) if found.is_dir() => StoreError::IsDirectory(path),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            StoreError::PermissionDenied(path)
-        }
-        _ => StoreError::CannotOpen { path, detail },
+/// SQLite tells apart neither a directory, nor a disk or a mode that forbids writing: the file and
+/// its directory, where the log is to be made beside it, are asked.
+fn cannot_open(path: PathBuf, detail: String) -> StoreError {
+    use rustix::{
+        fs::{Access, access},
+        io::Errno,
+    };
+    if path.is_dir() {
+        return StoreError::IsDirectory(path);
     }
+    if access(&path, Access::READ_OK) == Err(Errno::ACCESS) {
+        return StoreError::PermissionDenied(path);
+    }
+    let is_closed = |place: &Path| {
+        matches!(
+            access(place, Access::WRITE_OK),
+            Err(Errno::ROFS | Errno::ACCESS)
+        )
+    };
+    if is_closed(&path) || path.parent().is_some_and(is_closed) {
+        return StoreError::ReadOnly(path);
+    }
+    StoreError::CannotOpen { path, detail }
 }
 
 /// Whether writing must stop for good: what the disk holds is not what was asked for, so nothing

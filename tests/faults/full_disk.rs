@@ -1,0 +1,203 @@
+//! A disk that fills up, and writes that fail below the engine.
+
+use crate::{
+    apart,
+    scene::{all_jobs, assert_sound},
+};
+use queue_core::{
+    Clock as _, Error, JobId, NewJob, State, Store, StoreError, SystemClock,
+    attempt::{Finished, Outcome, Report},
+    store::sqlite::{OpenOptions, SqliteStore},
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+fn open(disk: &Path) -> SqliteStore {
+    SqliteStore::open(&disk.join("queue.db"), &OpenOptions::default()).unwrap()
+}
+
+fn padded() -> NewJob {
+    NewJob::argv(["true".to_owned(), "x".repeat(20_000)])
+}
+
+/// Takes all the space that is left, until the file is removed.
+fn fill(disk: &Path) -> PathBuf {
+    let path = disk.join("ballast");
+    let mut file = fs::File::create(&path).unwrap();
+    while file.write_all(&[0; 1_024]).is_ok() {}
+    path
+}
+
+/// Enqueues until it fails. Gives what was acknowledged and the failure.
+fn enqueue_until_it_fails(store: &dyn Store) -> (BTreeSet<JobId>, Error) {
+    let clock = SystemClock::new();
+    let mut acknowledged = BTreeSet::new();
+    for _ in 0..10_000 {
+        match store.enqueue(padded(), &clock.now()) {
+            Ok(enqueued) => acknowledged.insert(enqueued.id()),
+            Err(error) => return (acknowledged, error),
+        };
+    }
+    panic!("200 MB went onto a small disk");
+}
+
+fn is_full<T: std::fmt::Debug>(answer: Result<T, Error>) -> bool {
+    match answer {
+        Err(Error::Store(StoreError::DiskFull(_))) => true,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_enqueue_on_a_full_disk_is_refused_and_goes_well_when_there_is_space() {
+    // T62, S4
+    let test = "full_disk::an_enqueue_on_a_full_disk_is_refused_and_goes_well_when_there_is_space";
+    apart::with_own_disk(test, "2m", |disk| {
+        let ballast = disk.join("ballast");
+        fs::write(&ballast, vec![0; 400_000]).unwrap();
+        let store = open(disk);
+        let (mut acknowledged, error) = enqueue_until_it_fails(&store);
+        assert!(is_full::<()>(Err(error)));
+        assert!(
+            is_full(store.enqueue(padded(), &SystemClock::new().now())),
+            "it stays so"
+        );
+        assert!(acknowledged.len() > 10);
+        assert_eq!(all_jobs(&store), acknowledged);
+        assert_sound(&store);
+        fs::remove_file(ballast).unwrap();
+        let late = store.enqueue(padded(), &SystemClock::new().now()).unwrap();
+        acknowledged.insert(late.id());
+        drop(store);
+        let store = open(disk);
+        assert_eq!(all_jobs(&store), acknowledged);
+        assert_sound(&store);
+    });
+}
+
+#[test]
+fn a_worker_on_a_full_disk_keeps_its_leases_and_goes_on_when_there_is_space() {
+    // T62, S4
+    let test =
+        "full_disk::a_worker_on_a_full_disk_keeps_its_leases_and_goes_on_when_there_is_space";
+    apart::with_own_disk(test, "4m", |disk| {
+        let store = open(disk);
+        let now = SystemClock::new().now();
+        let worker = store
+            .register_worker(&support::new_worker("w"), &now)
+            .unwrap();
+        let [first, second] =
+            [(); 2].map(|()| store.enqueue(support::job("true"), &now).unwrap().id());
+        let lease = store.claim(worker, 1, LEASE, &now).unwrap().remove(0).lease;
+        let ballast = fill(disk);
+
+        // The last block of the log may take a few small writes yet.
+        let mut later = now.clone();
+        let refused = (0..10_000).find_map(|_| {
+            later.mono += 1;
+            later.wall = later.wall.saturating_add(Duration::from_millis(1));
+            store.heartbeat(&lease, LEASE, &later).err()
+        });
+        assert!(is_full::<()>(Err(refused.expect("the disk is full"))));
+        assert!(is_full(store.claim(worker, 1, LEASE, &now)));
+        assert!(is_full(store.checkpoint(
+            first,
+            lease.fence().epoch,
+            "default",
+            &[7; 9_000],
+            &now
+        )));
+        let report = Report::new(Outcome::Completed { result: None }, now.wall);
+        let unfinished = store.finish(lease, report.clone(), &now).unwrap_err();
+        assert!(is_full::<()>(Err(*unfinished.error)));
+        let lease = unfinished.lease.expect("it comes back to be tried again");
+        assert_eq!(store.job(first).unwrap().state, State::InProgress);
+        assert_eq!(store.job(second).unwrap().state, State::Pending);
+        assert_sound(&store);
+
+        fs::remove_file(ballast).unwrap();
+        assert!(!store.heartbeat(&lease, LEASE, &now).unwrap());
+        assert_eq!(
+            store.finish(lease, report, &now).unwrap(),
+            Finished::Completed
+        );
+        let claimed = store.claim(worker, 1, LEASE, &now).unwrap();
+        assert_eq!(claimed[0].lease.job(), second);
+        assert_eq!(
+            claimed[0].lease.fence().epoch.0,
+            1,
+            "the claim that failed left nothing"
+        );
+        assert_sound(&store);
+    });
+}
+
+#[test]
+fn a_store_cannot_be_made_on_a_full_disk_and_is_made_once_there_is_space() {
+    let test = "full_disk::a_store_cannot_be_made_on_a_full_disk_and_is_made_once_there_is_space";
+    apart::with_own_disk(test, "1m", |disk| {
+        let ballast = fill(disk);
+        let path = disk.join("queue.db");
+        let error = SqliteStore::open(&path, &OpenOptions::default()).unwrap_err();
+        assert_eq!(error, StoreError::DiskFull(path));
+        fs::remove_file(ballast).unwrap();
+        assert_sound(&open(disk));
+    });
+}
+
+#[test]
+fn a_full_disk_without_a_wake_file_is_called_full() {
+    let test = "full_disk::a_full_disk_without_a_wake_file_is_called_full";
+    apart::with_own_disk(test, "4m", |disk| {
+        // Another process has the store open, so that the files of its log are there.
+        let path = disk.join("queue.db");
+        let store = open(disk);
+        fs::remove_file(disk.join("queue.db-wake")).unwrap();
+        fill(disk);
+        let error = SqliteStore::open(&path, &OpenOptions::default()).unwrap_err();
+        assert_eq!(error, StoreError::DiskFull(path));
+        assert_sound(&store);
+    });
+}
+
+#[test]
+fn after_a_failed_write_nothing_more_is_acknowledged() {
+    // T65: what the kernel has of the file is unknown then; only a new process may go on.
+    let test = "full_disk::after_a_failed_write_nothing_more_is_acknowledged";
+    apart::with_own_limits(test, |dir| {
+        let store = open(dir);
+        let limit = getrlimit(Resource::Fsize);
+        let tight = Rlimit {
+            current: Some(300_000),
+            ..limit
+        };
+        setrlimit(Resource::Fsize, tight).unwrap();
+        let (acknowledged, error) = enqueue_until_it_fails(&store);
+        assert!(
+            matches!(error, Error::Store(StoreError::Io { .. })),
+            "{error:?}"
+        );
+        setrlimit(Resource::Fsize, limit).unwrap();
+        for _ in 0..3 {
+            let answer = store.enqueue(padded(), &SystemClock::new().now());
+            assert!(
+                matches!(answer, Err(Error::Store(StoreError::Stopped { .. }))),
+                "{answer:?}"
+            );
+        }
+        assert_eq!(all_jobs(&store), acknowledged, "reading goes on");
+        drop(store);
+        let store = open(dir);
+        assert_eq!(all_jobs(&store), acknowledged);
+        assert_sound(&store);
+        store.enqueue(padded(), &SystemClock::new().now()).unwrap();
+    });
+}
