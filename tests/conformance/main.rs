@@ -28,6 +28,7 @@ mod rescue;
 mod retry;
 mod snooze;
 mod unique;
+mod unreadable;
 mod upkeep;
 mod wake;
 mod why;

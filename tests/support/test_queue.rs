@@ -224,6 +224,23 @@ impl TestQueue {
         }
     }
 
+    // ── Damage ──────────────────────────────────────────────────────────────────────────────
+
+    /// Makes what is stored of a job's command unreadable, as a bug of another release might.
+    pub fn spoil_command(&self, job: JobId) {
+        match self.engine {
+            Engine::Sqlite => {
+                let changed = rusqlite::Connection::open(self.file())
+                    .and_then(|connection| {
+                        let spoil = "update job_body set command = '{\"no\": such' where job = ?";
+                        connection.execute(spoil, [job.0])
+                    })
+                    .expect("the file of the store can be opened beside it");
+                assert_eq!(changed, 1, "job {job} has a body");
+            }
+        }
+    }
+
     // ── Workers ─────────────────────────────────────────────────────────────────────────────
 
     /// The worker of this name, registered on its first mention.
