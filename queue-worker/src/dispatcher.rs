@@ -284,7 +284,7 @@ impl Dispatcher {
             if self.agenda.may_adopt(now) {
                 cycle.adopt = ADOPT.saturating_sub(self.orphans.len());
             }
-            cycle.claim = self.claim();
+            cycle.claim = self.claim(&cycle);
         }
         self.agenda.cycle_began(now);
         self.generation = self.store.generation();
@@ -299,9 +299,14 @@ impl Dispatcher {
         self.flight = Some(tokio::task::spawn_blocking(|| flight.fly()));
     }
 
-    fn claim(&self) -> Option<Claim> {
+    /// What to claim. While the end of the one job that counts is told, nothing: it may be all.
+    fn claim(&self, cycle: &Cycle) -> Option<Claim> {
         let most = self.free();
-        (most > 0 && !self.is_over).then(|| Claim {
+        let tells_the_end = match self.options.until {
+            Until::Ended(job) => cycle.ended.iter().any(|(fence, _)| fence.job == job),
+            Until::Stopped | Until::Drained { .. } => false,
+        };
+        (most > 0 && !self.is_over && !tells_the_end).then(|| Claim {
             most,
             queues: self.options.queues.clone(),
             ..Claim::default()
@@ -396,10 +401,10 @@ async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
     }
 }
 
-/// A lease is this much of its length old when it is extended.
-pub(crate) const HEARTBEATS_PER_LEASE: u32 = 3;
+/// The longest between two heartbeats, however long the leases: they are looks at the store, too.
+const LONGEST_BEAT: Duration = Duration::from_secs(10);
 
-/// The span of a heartbeat.
-pub(crate) fn heartbeat_every(lease_for: Duration) -> Duration {
-    lease_for / HEARTBEATS_PER_LEASE
+/// The span between two heartbeats: two may fail before a lease runs out.
+fn heartbeat_every(lease_for: Duration) -> Duration {
+    (lease_for / 3).min(LONGEST_BEAT)
 }

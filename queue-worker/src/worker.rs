@@ -47,7 +47,7 @@ pub struct WorkerOptions {
     pub queues: Vec<String>,
     /// How many attempts it runs at once.
     pub concurrency: NonZeroUsize,
-    /// How long a lease runs; extended every third of it.
+    /// How long a lease runs; extended every third of it, or every ten seconds.
     pub lease_for: Duration,
     /// When it ends by itself.
     pub until: Until,

@@ -2,7 +2,9 @@
 
 use crate::home::{Home, home, is_alive};
 use crate::meddling::Meddling;
-use queue_core::{JobId, State, Store, StoreError};
+use queue_core::attempt::{Outcome, Report};
+use queue_core::store::Cycle;
+use queue_core::{Fence, JobId, State, Store, StoreError};
 use queue_worker::{Stop, StopLevel, Summary, Until, WorkerError, WorkerOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +14,7 @@ use support::{programs, wait_until};
 fn work(home: &Home, store: Meddling, until: Until, stop: Stop) -> Result<Summary, WorkerError> {
     let options = WorkerOptions {
         until,
+        concurrency: std::num::NonZeroUsize::MIN,
         takes_signals: false,
         ..WorkerOptions::default()
     };
@@ -73,6 +76,60 @@ fn a_claimed_job_whose_body_cannot_be_read_waits_for_it() {
     let summary = work(&home, store, Until::Ended(job), Stop::new()).unwrap();
     assert_eq!(summary.completed, 1);
     assert_eq!(home.ends(job, State::Completed).attempt, 1);
+}
+
+#[test]
+fn a_lease_that_is_lost_before_the_job_could_be_read_starts_nothing() {
+    let home = home!();
+    let job = home.add_shell("echo $QUEUE_EPOCH >> ran");
+    let inner = Arc::clone(&home.store);
+    let tries = AtomicU32::new(0);
+    let store = Meddling::with(Arc::clone(&home.store)).before_bodies(move || {
+        if tries.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Ok(());
+        }
+        // Somebody else ends the attempt, and then the store fails.
+        let row = inner.job(job)?;
+        let fence = Fence {
+            job,
+            epoch: row.epoch,
+            holder: row.holder,
+        };
+        let now = queue_core::Clock::now(&queue_core::SystemClock::new());
+        let report = Report::new(Outcome::HandedBack, now.wall);
+        let cycle = Cycle {
+            ended: vec![(fence, report)],
+            ..Cycle::of(row.worker.expect("it is claimed"))
+        };
+        inner.cycle(&cycle, &now)?;
+        let path = std::path::PathBuf::from("queue.db");
+        Err(StoreError::Busy {
+            path,
+            waited: std::time::Duration::ZERO,
+        }
+        .into())
+    });
+    work(&home, store, Until::Ended(job), Stop::new()).unwrap();
+    home.ends(job, State::Completed);
+    assert_eq!(home.env.read("ran"), "2\n");
+}
+
+#[test]
+fn a_worker_for_one_job_leaves_those_behind_it_alone() {
+    let home = home!();
+    let before = home.add_shell("true");
+    let mut job = home.shell(&programs::needs_second_try("tried"));
+    job.backoff = "none".parse().unwrap();
+    let job = home.add(job);
+    let mut behind = home.shell("true");
+    behind.priority = -1;
+    let behind = home.add(behind);
+    let store = Meddling::with(Arc::clone(&home.store));
+    work(&home, store, Until::Ended(job), Stop::new()).unwrap();
+    assert_eq!(home.job(before).state, State::Completed);
+    assert_eq!(home.ends(job, State::Completed).attempt, 2);
+    let row = home.job(behind);
+    assert_eq!((row.state, row.attempt), (State::Pending, 0));
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Flight {
             for (fence, _) in &cycled.finished {
                 self.layout.remove_run_directory(fence.job, fence.epoch);
             }
-            is_done = claimed.is_empty() && self.ask();
+            is_done = self.ask(claimed.is_empty());
         }
         let (ready, unread, body_error) = if result.is_ok() {
             self.read(claimed, generation)
@@ -118,10 +118,12 @@ impl Flight {
         found.is_ok_and(|job| job.cancel_requested_at.is_some())
     }
 
-    /// The answer; a store that fails to give it has not said yes.
-    fn ask(&self) -> bool {
+    /// The answer; a store that fails to give it has not said yes. Who has just claimed something
+    /// need not ask whether there is anything to do.
+    fn ask(&self, is_idle: bool) -> bool {
         match &self.question {
             None => false,
+            Some(Question::IsDrained { .. }) if !is_idle => false,
             Some(Question::HasEnded(job)) => match self.store.job(*job) {
                 Ok(job) => job.state.is_ended(),
                 Err(error) => matches!(error, Error::JobNotFound(_)),

@@ -24,9 +24,11 @@ impl Dispatcher {
     /// Takes in what came of a cycle.
     pub(super) fn settle(&mut self, landed: Result<Landed, JoinError>) -> Result<(), WorkerError> {
         let landed = landed.map_err(|error| WorkerError::Broken(error.to_string()))?;
+        let mut unread = landed.unread;
         match landed.result {
             Ok(cycled) => {
-                self.is_over |= landed.is_done;
+                self.end_if_over(landed.is_done);
+                unread.retain(|claimed| !cycled.lost.contains(&claimed.lease.fence()));
                 self.apply(&landed.cycle, &cycled, landed.ready);
             }
             Err(error) => {
@@ -34,12 +36,11 @@ impl Dispatcher {
                 self.fail(error)?;
             }
         }
-        self.keep_unread(landed.unread);
-        if let Some(error) = landed.body_error {
-            self.fail(error)?;
+        self.keep_unread(unread);
+        match landed.body_error {
+            Some(error) => self.fail(error),
+            None => Ok(()),
         }
-        self.end_if_over();
-        Ok(())
     }
 
     fn apply(&mut self, cycle: &Cycle, cycled: &Cycled, ready: Vec<Ready>) {
@@ -60,7 +61,10 @@ impl Dispatcher {
         }
         let claimed = ready.len();
         for ready in ready {
-            self.launch(ready);
+            // Claimed by an earlier cycle, it may have been lost before it could be read.
+            if !cycled.lost.contains(&ready.claimed.lease.fence()) {
+                self.launch(ready);
+            }
         }
         self.agenda
             .cycle_ended(now, claimed + adopted + cycled.promoted > 0);
@@ -324,8 +328,10 @@ impl Dispatcher {
 
     // ── The end ─────────────────────────────────────────────────────────────────────────────
 
-    /// A job that was waited for has ended: finish what runs, and claim nothing more.
-    fn end_if_over(&mut self) {
+    /// What was waited for has come: a worker for one job then claims nothing more, and hands
+    /// back what it claimed in the same cycle.
+    fn end_if_over(&mut self, is_done: bool) {
+        self.is_over |= is_done;
         if self.is_over && matches!(self.options.until, Until::Ended(_)) {
             self.obeyed = self.obeyed.max(StopLevel::Drain);
         }
