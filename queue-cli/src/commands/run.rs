@@ -134,12 +134,13 @@ impl Watched {
                 return conclude(context, &detail.summary, is_cancelled);
             }
             self.heed_interrupts(context, &*store, &mut is_cancelled)?;
+            // Before a detach: nobody else would.
+            companion.see_that_somebody_works(context, &*store, &detail)?;
             if self.detach_at.is_some_and(|at| Instant::now() >= at) {
                 printer.end(&mut context.out)?;
                 return detach(context, &detail.summary);
             }
             tell_of_waiting(context, &*store, &detail, &mut told)?;
-            companion.see_that_somebody_works(context, &*store, &detail)?;
             store.wait_for_change(generation, LOOK);
         }
     }
