@@ -75,13 +75,7 @@ fn check(job: &NewJob, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     check_command(&job.command)?;
     check_texts(job)?;
     check_priority(job.priority)?;
-    if job.queue.is_empty() {
-        return Err(Error::OutOfRange {
-            field: "queue",
-            value: String::new(),
-            allowed: "a name".to_owned(),
-        });
-    }
+    check_queue(&job.queue)?;
     match job.start {
         StartAt::Now => Ok(None),
         StartAt::At(at) if at < now => Err(Error::StartInPast { at, now }),
@@ -113,9 +107,7 @@ pub(super) fn check_command(command: &Command) -> Result<(), Error> {
 }
 
 fn check_texts(job: &NewJob) -> Result<(), Error> {
-    if contains_nul(&job.cwd) {
-        return Err(Error::NulByte("the directory"));
-    }
+    check_cwd(&job.cwd)?;
     let bad_name = |name: &String| name.is_empty() || name.contains(['=', '\0']);
     if let Some(name) = job.env.keys().find(|name| bad_name(name)) {
         return Err(Error::OutOfRange {
@@ -126,6 +118,24 @@ fn check_texts(job: &NewJob) -> Result<(), Error> {
     }
     if job.env.values().any(contains_nul) {
         return Err(Error::NulByte("the environment"));
+    }
+    Ok(())
+}
+
+pub(super) fn check_cwd(cwd: &RawText) -> Result<(), Error> {
+    if contains_nul(cwd) {
+        return Err(Error::NulByte("the directory"));
+    }
+    Ok(())
+}
+
+pub(super) fn check_queue(name: &str) -> Result<(), Error> {
+    if name.is_empty() {
+        return Err(Error::OutOfRange {
+            field: "queue",
+            value: String::new(),
+            allowed: "a name".to_owned(),
+        });
     }
     Ok(())
 }

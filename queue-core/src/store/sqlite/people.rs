@@ -184,6 +184,7 @@ fn change_fields(tx: &Tx<'_>, job: &mut Job, edit: &Edit) -> Done<()> {
         job.name.clone_from(name);
     }
     if let Some(queue) = &edit.queue {
+        enqueue::check_queue(queue)?;
         job.queue.clone_from(queue);
     }
     if let Some(run_at) = edit.run_at {
@@ -236,6 +237,7 @@ fn write_body(tx: &Tx<'_>, id: JobId, edit: &Edit) -> Done<()> {
         )?;
     }
     if let Some(cwd) = &edit.cwd {
+        enqueue::check_cwd(cwd)?;
         tx.run(
             sql::EDIT_CWD,
             named_params! {":job": id.0, ":cwd": serde_json::to_string(cwd)?},

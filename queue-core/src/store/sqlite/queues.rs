@@ -1,6 +1,7 @@
 //! Queues, concurrency keys and workers: their settings and what stands in them.
 
 use super::{
+    enqueue,
     fault::Done,
     rows, sql,
     tx::{self, Tx},
@@ -10,6 +11,7 @@ use crate::{
     error::Error,
     job::JobId,
     queue::{KeyStatus, Queue, QueueChange, QueueStatus},
+    units::format_duration,
     worker::{NewWorker, Worker, WorkerId},
 };
 use rusqlite::{Connection, Row, named_params};
@@ -17,6 +19,9 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 /// How long a worker that stopped, or was never seen again, is remembered.
 const WORKERS_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// The longest ageing, some thirty years: what strict priorities count as.
+const LONGEST_AGEING: Duration = Duration::from_secs(1_000_000_000);
 
 fn queue(row: &Row<'_>) -> rusqlite::Result<Queue> {
     Ok(Queue {
@@ -29,16 +34,23 @@ fn queue(row: &Row<'_>) -> rusqlite::Result<Queue> {
     })
 }
 
+/// The rank of a job is its priority times the ageing: that has to fit the column.
+fn check_ageing(ageing: Duration) -> Result<(), Error> {
+    if ageing <= LONGEST_AGEING {
+        return Ok(());
+    }
+    Err(Error::OutOfRange {
+        field: "ageing",
+        value: format_duration(ageing),
+        allowed: format!("at most {}", format_duration(LONGEST_AGEING)),
+    })
+}
+
 /// Changes a queue, and creates it if need be.
 pub(super) fn set(tx: &Tx<'_>, name: &str, change: &QueueChange) -> Done<Queue> {
-    if name.is_empty() {
-        let value = String::new();
-        return Err(Error::OutOfRange {
-            field: "queue",
-            value,
-            allowed: "a name".to_owned(),
-        }
-        .into());
+    enqueue::check_queue(name)?;
+    if let Some(ageing) = change.ageing {
+        check_ageing(ageing)?;
     }
     tx.run(
         sql::ENSURE_QUEUE,
