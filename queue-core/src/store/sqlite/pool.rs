@@ -88,12 +88,11 @@ impl Readers {
     }
 }
 
-/// All reads of `read` see one state of the store.
+/// All reads of `read` see one state of the store. It ends with the read however that ends: a
+/// connection that went back to the pool with it would refuse every later read.
 fn snapshot<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Done<T>) -> Done<T> {
-    connection.execute_batch("begin deferred")?;
-    let answer = read(connection);
-    connection.execute_batch("rollback")?;
-    answer
+    let state = connection.unchecked_transaction()?;
+    read(&state)
 }
 
 fn engine_error(fault: Fault) -> rusqlite::Error {
@@ -141,5 +140,19 @@ mod tests {
             matches!(answer, Err(crate::Error::Store(StoreError::ReadOnly(_)))),
             "{answer:?}"
         );
+    }
+
+    #[test]
+    fn a_read_that_panics_leaves_its_connection_in_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("queue.db");
+        connection::create_file(&path).unwrap();
+        connection::open(&path, Durability::Normal).unwrap();
+        let readers = Readers::new(&path, 1, Duration::from_secs(30));
+        let broken =
+            std::panic::AssertUnwindSafe(|| readers.read(|_| -> Done<()> { panic!("on purpose") }));
+        assert!(std::panic::catch_unwind(broken).is_err());
+        let seven = readers.read(|c| Ok(c.query_row("select 7", [], |row| row.get::<_, i64>(0))?));
+        assert_eq!(seven.unwrap(), 7);
     }
 }
