@@ -208,3 +208,38 @@ impl Loop {
             .map_err(|error| translate(&error, &self.path))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::{Durability, connection};
+
+    #[test]
+    fn a_change_that_panics_keeps_nobody_waiting_and_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("queue.db");
+        connection::create_file(&path).unwrap();
+        let own = connection::open(&path, Durability::Normal).unwrap();
+        own.execute_batch("create table t (x)").unwrap();
+        let wake = Arc::new(WakeFile::open(&directory.path().join("wake")).unwrap());
+        let writer = Writer::start(own, &path, wake);
+        let broken = writer.write(|c| -> Done<()> {
+            c.execute("insert into t values (1)", [])?;
+            panic!("on purpose")
+        });
+        assert!(
+            matches!(broken, Err(crate::Error::Store(StoreError::Stopped { .. }))),
+            "{broken:?}"
+        );
+        let next = writer.write(|c| Ok(c.execute("insert into t values (2)", [])?));
+        assert!(
+            matches!(next, Err(crate::Error::Store(StoreError::Stopped { .. }))),
+            "{next:?}"
+        );
+        let left = Connection::open(&path).unwrap();
+        let rows: i64 = left
+            .query_row("select count(*) from t", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, 0);
+    }
+}
