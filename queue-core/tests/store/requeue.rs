@@ -54,3 +54,25 @@ fn a_long_chain_runs_again_without_exhausting_the_stack() {
     let done = q.store.requeue(&ids[..1], &again(), &q.now).unwrap();
     assert_eq!(done[0].as_ref().unwrap().dependants.len(), 4_999);
 }
+
+#[test]
+fn a_job_that_runs_again_began_when_it_was_claimed_again() {
+    let mut q = Q::new();
+    let job = q.add(&[]);
+    let began = |q: &Q| q.store.detail(job, &q.now).unwrap().summary.started_at;
+    let later = |q: &Q| Now::at(q.now.wall.as_millis() + 60_000);
+    q.complete_all();
+    assert_eq!(began(&q), Some(q.now.wall));
+    q.now = later(&q);
+    q.store.requeue(&[job], &again(), &q.now).unwrap();
+    assert_eq!(began(&q), None, "it waits for its first claim since");
+    // A try that did not count is part of the same run.
+    let first = q.now.wall;
+    let lease = q.leases(1).pop().unwrap();
+    let back = Report::new(Outcome::HandedBack, q.now.wall);
+    q.store.finish(lease, back, &q.now).unwrap();
+    q.now = later(&q);
+    assert_eq!(began(&q), Some(first));
+    q.complete_all();
+    assert_eq!(began(&q), Some(first));
+}
