@@ -11,4 +11,5 @@ mod generated;
 mod json;
 mod pages;
 mod paths;
+mod promises;
 mod tour;
