@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use queue_core::store::{Detail, Summary};
 use queue_core::units::{format_duration, parse_duration};
-use queue_core::why::condition;
 use queue_core::{JobId, Now, State, Store};
 use serde::Serialize;
 
@@ -117,9 +116,8 @@ fn wait(
     loop {
         let generation = store.generation();
         for (job, known) in jobs.iter().zip(&mut waited) {
-            if known
-                .as_ref()
-                .is_some_and(|known| matches!(known.standing, Standing::Ended(_)))
+            if let Some(known) = known
+                && is_as_before(store, known)?
             {
                 continue;
             }
@@ -144,6 +142,18 @@ fn wait(
     }
 }
 
+/// Whether a job that was looked at needs no further look: one row tells that of most, however many are waited for. A
+/// blocked job is looked at again, because what it waits for may have failed.
+fn is_as_before(store: &dyn Store, known: &Waited) -> Result<bool, CliError> {
+    match known.standing {
+        Standing::Ended(_) => Ok(true),
+        Standing::Goes if known.state != State::Blocked => {
+            Ok(store.job(known.id)?.state == known.state)
+        }
+        Standing::Goes | Standing::Stuck(_) => Ok(false),
+    }
+}
+
 fn look(
     context: &mut Context,
     store: &dyn Store,
@@ -151,22 +161,6 @@ fn look(
     warned: &mut bool,
 ) -> Result<Waited, CliError> {
     let now = context.now();
-    let job = store.job(id)?;
-    if job.state == State::InProgress {
-        return Ok(Waited {
-            id,
-            name: job.name.clone(),
-            state: job.state,
-            condition: condition(&job, None, now.wall),
-            exit: None,
-            class: None,
-            exit_code: None,
-            signal: None,
-            finished_at: None,
-            took_ms: None,
-            standing: Standing::Goes,
-        });
-    }
     let detail = store.detail(id, &now)?;
     warn_once(context, &detail, warned);
     let job = &detail.summary.job;
@@ -273,15 +267,14 @@ fn conclude(args: &Args, waited: &[Waited]) -> Result<ExitCode, CliError> {
 
 fn timed_out(args: &Args, going: &[&Waited], first: &Waited) -> CliError {
     let after = format_duration(args.timeout.unwrap_or_default());
-    let who = match going.len() {
-        1 => format!("job {} has not ended", first.id),
-        count => format!("{count} jobs have not ended, the first is job {}", first.id),
+    let what = match going.len() {
+        1 => format!("job {} has not ended after {after}", first.id),
+        count => format!(
+            "{count} jobs have not ended after {after}; the first is job {}",
+            first.id
+        ),
     };
-    CliError::new(
-        ErrorKind::TimedOut,
-        format!("{who} after {after}: {}", first.condition),
-    )
-    .hint(format!(
+    CliError::new(ErrorKind::TimedOut, format!("{what}: {}", first.condition)).hint(format!(
         "it goes on; `qcli wait {}` waits again, `qcli why {}` says what it waits for",
         first.id, first.id
     ))
