@@ -86,6 +86,8 @@ mod dependencies;
 mod import;
 #[path = "store/next.rs"]
 mod next;
+#[path = "store/outcome.rs"]
+mod outcome;
 #[path = "store/refuse.rs"]
 mod refuse;
 #[path = "store/reposition.rs"]

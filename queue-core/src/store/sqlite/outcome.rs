@@ -119,9 +119,9 @@ fn write_attempt(tx: &Tx<'_>, fence: Fence, report: &Report, after: &Job) -> Don
             ":exit_code": report.exit_code,
             ":signal": report.signal,
             ":message": report.message,
-            ":user_ms": report.usage.map(|usage| usage.user_ms),
-            ":system_ms": report.usage.map(|usage| usage.system_ms),
-            ":max_rss_kib": report.usage.map(|usage| usage.max_rss_kib),
+            ":user_ms": report.usage.map(|usage| whole(usage.user_ms)),
+            ":system_ms": report.usage.map(|usage| whole(usage.system_ms)),
+            ":max_rss_kib": report.usage.map(|usage| whole(usage.max_rss_kib)),
         },
     )?;
     if let Outcome::Completed {
@@ -140,4 +140,10 @@ fn write_attempt(tx: &Tx<'_>, fence: Fence, report: &Report, after: &Job) -> Don
         )?;
     }
     Ok(())
+}
+
+/// The nearest number that a column holds: one attempt's absurd measurement must not keep the
+/// outcomes of all others out.
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
