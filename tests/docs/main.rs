@@ -3,6 +3,7 @@
 //!
 //! `UPDATE_DOCS=1 cargo test -p queue-tests --test docs` writes the generated parts anew.
 
+mod command_lines;
 mod concepts;
 mod decisions;
 mod environment;
