@@ -25,6 +25,10 @@ use crate::units::{Rate, format_duration};
 /// The longest time an empty bucket may take to fill: 100 years of 365 days.
 pub const LONGEST_REFILL: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
+/// How old a look at the clock may be when it comes to a decision. Processes look, then wait for the store's lock, for
+/// at most this long; so a bucket may have been emptied after the look of one who asks now.
+pub const OLDEST_LOOK: Duration = Duration::from_secs(60);
+
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
 /// A token bucket's rule: refilled at `rate`, one token at a time and evenly; holds at most `burst`.
@@ -141,8 +145,10 @@ pub enum Decision {
 
 /// Decides whether `n` tokens may be spent at `now_ns`, given the stored `tat` (both nanoseconds since the epoch).
 ///
-/// A stored `tat` further ahead than an empty bucket's is taken for an empty bucket's. Instants before the epoch count
-/// as the epoch. Pure: the caller reads and writes the row, in one transaction.
+/// A stored `tat` further ahead than an empty bucket's was written after `now_ns` was looked up, by up to
+/// [`OLDEST_LOOK`]: then it is at least as late as that. Further ahead still, the clock was stepped back, and it is
+/// taken for an empty bucket's. Instants before the epoch count as the epoch. Pure: the caller reads and writes the
+/// row, in one transaction.
 #[must_use]
 pub fn decide(quota: &Quota, tat: Option<i64>, now_ns: i64, n: NonZeroU32) -> Decision {
     // Asked first because governor multiplies before it compares, and would overflow.
@@ -151,8 +157,8 @@ pub fn decide(quota: &Quota, tat: Option<i64>, now_ns: i64, n: NonZeroU32) -> De
             capacity: quota.burst.get(),
         };
     }
-    let now = instant(now_ns);
     let stored = tat.map(instant);
+    let now = not_before(quota, stored, instant(now_ns));
     let clamped = clamp(quota, stored, now);
     match ask_governor(quota, clamped, now, n) {
         Ok((tat, remaining)) => Decision::Granted {
@@ -173,6 +179,12 @@ pub fn level(quota: &Quota, tat: Option<i64>, now_ns: i64) -> u32 {
     let missing = clamp(quota, tat.map(instant), now).map_or(0, |tat| tat.saturating_sub(now));
     let tokens = (quota.refill() - missing) / quota.interval;
     u32::try_from(tokens).expect("a bucket holds at most its burst, a u32")
+}
+
+/// Gives the state of a bucket that is emptied at `now_ns`: the furthest ahead that one can be.
+#[must_use]
+pub fn emptied_at(quota: &Quota, now_ns: i64) -> i64 {
+    stored_form(instant(now_ns) + quota.refill())
 }
 
 /// Gives an instant as nanoseconds since the Unix epoch, as [`decide`] takes it.
@@ -196,6 +208,18 @@ fn instant(nanos: i64) -> u64 {
 /// What the database can hold: beyond the year 2262 it is the last instant there is.
 fn stored_form(nanos: u64) -> i64 {
     i64::try_from(nanos).unwrap_or(i64::MAX)
+}
+
+/// The present, by a look at the clock that may be older than the state: were it taken for a clock stepped back, the
+/// repair would give tokens back that were spent in between.
+fn not_before(quota: &Quota, tat: Option<u64>, now: u64) -> u64 {
+    let oldest = u64::try_from(OLDEST_LOOK.as_nanos()).expect("a minute of nanoseconds");
+    let emptied = tat.map_or(0, |tat| tat.saturating_sub(quota.refill()));
+    if emptied <= now + oldest {
+        now.max(emptied)
+    } else {
+        now
+    }
 }
 
 /// Takes a state beyond that of a bucket emptied at `now` for just that.
@@ -364,6 +388,24 @@ mod tests {
     }
 
     #[test]
+    fn a_look_at_the_clock_that_is_older_than_the_state_gives_nothing_back() {
+        let quota = quota("10/s", 5);
+        let mut row = Stored::default();
+        row.take(&quota, START, 5).unwrap();
+        row.take(&quota, START + SECOND, 5).unwrap();
+        let emptied = row.0;
+        // Looked up before, decided after: as two processes do that wait for one lock.
+        for older in [START + SECOND - 1, START, START - 50 * SECOND] {
+            assert_eq!(
+                row.take(&quota, older, 1),
+                Err(START + SECOND + SECOND / 10)
+            );
+            assert_eq!(row.0, emptied, "nothing to repair");
+        }
+        assert_eq!(row.take(&quota, START + SECOND + SECOND / 10, 1), Ok(0));
+    }
+
+    #[test]
     fn a_clock_stepped_back_an_hour_shuts_the_bucket_for_one_refill_only() {
         let quota = quota("60/min", 5);
         let mut row = Stored::default();
@@ -472,7 +514,7 @@ mod tests {
         }
 
         #[test]
-        fn a_clock_stepped_back_delays_by_one_refill_at_most(
+        fn a_clock_stepped_back_delays_by_one_refill_and_an_old_look_at_most(
             quota in any_quota(),
             calls in any_calls(),
             back in 0..10 * HOUR,
@@ -485,7 +527,9 @@ mod tests {
             }
             now -= back;
             if let Err(until) = row.take(&quota, now, quota.burst.get()) {
-                prop_assert!(until - now <= interval(&quota) * i64::from(quota.burst.get()));
+                let refill = interval(&quota) * i64::from(quota.burst.get());
+                let look = i64::try_from(OLDEST_LOOK.as_nanos()).unwrap();
+                prop_assert!(until - now <= refill + look);
                 prop_assert_eq!(row.take(&quota, until, quota.burst.get()), Ok(0));
             }
         }

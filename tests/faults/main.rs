@@ -8,6 +8,7 @@
 
 mod apart;
 mod broken;
+mod bucket;
 mod crowd;
 mod full_disk;
 mod killed;

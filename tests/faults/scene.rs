@@ -145,6 +145,16 @@ impl Scene {
 }
 
 impl User {
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// How many lines it has said so far.
+    pub(crate) fn said(&self) -> usize {
+        let said = fs::read_to_string(&self.stdout).unwrap();
+        said.matches('\n').count()
+    }
+
     #[track_caller]
     pub(crate) fn ended(mut self) -> Ended {
         let mut status = None;

@@ -224,6 +224,7 @@ pub(super) fn set(tx: &Tx<'_>, name: &str, quota: &Quota) -> Done<()> {
             ":per_ms": i64::try_from(quota.rate().per().as_millis()).unwrap_or(i64::MAX),
             ":burst": burst,
             ":now": tx.wall(),
+            ":empty_now": bucket::emptied_at(quota, bucket::nanos_at(tx.now.wall)),
         },
     )?;
     tx.run(sql::REOPEN_ALL_LANES, [])?;
