@@ -19,7 +19,7 @@ use std::{
     fs,
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
@@ -34,8 +34,11 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Opens the store, and makes it where there is none.
+    /// Opens the store, and makes it where there is none; prints `created` or `opened`.
     Open,
+    /// Asks, as any other program would and without waiting, whether the store can be written;
+    /// prints `free` or `locked`.
+    Probe,
     /// Enqueues jobs one by one, and prints the number of each once it is acknowledged.
     Enqueue {
         /// How many.
@@ -107,9 +110,17 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
+    if matches!(args.verb, Verb::Probe) {
+        return probe(&args.db);
+    }
     let store = SqliteStore::open(&args.db, &OpenOptions::default())?;
     match &args.verb {
-        Verb::Open => say("opened"),
+        Verb::Open => say(if store.was_created() {
+            "created"
+        } else {
+            "opened"
+        }),
+        Verb::Probe => unreachable!("it does not open the store"),
         Verb::Enqueue { .. } => enqueue(&store, &args.verb),
         Verb::Drain {
             slots,
@@ -145,6 +156,16 @@ fn run(args: &Args) -> anyhow::Result<()> {
             say(number)
         }),
     }
+}
+
+/// Anybody's attempt at the locks: to write, and to be alone with the file.
+fn probe(db: &Path) -> anyhow::Result<()> {
+    let connection = rusqlite::Connection::open(db)?;
+    connection.busy_timeout(Duration::ZERO)?;
+    let outcome = connection.execute_batch("begin immediate; rollback");
+    let is_locked = outcome
+        .is_err_and(|error| error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy));
+    say(if is_locked { "locked" } else { "free" })
 }
 
 /// Prints a line and sees it off: what was said must not be lost with the process.
