@@ -11,6 +11,13 @@
 # Without arguments it builds both programs and uses those. Nothing outside of a temporary directory is changed.
 set -euo pipefail
 
+for tool in sha256sum md5sum sha1sum cksum gzip cmp flock; do
+    command -v "$tool" >/dev/null || {
+        printf 'error: `%s` is not there; this example is for Linux with the usual tools\n' "$tool" >&2
+        exit 2
+    }
+done
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [ $# -eq 0 ]; then
     (cd "$root" && cargo build --release --quiet --bin qcli --bin queue-worker)
