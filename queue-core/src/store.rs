@@ -349,6 +349,8 @@ pub struct Cycle {
     pub promote: usize,
     /// How many leases that ran out to take over at the most.
     pub adopt: usize,
+    /// Workers that are proven to be dead: their leases count as run out.
+    pub dead: Vec<WorkerId>,
     /// What to claim.
     pub claim: Option<Claim>,
 }
@@ -365,6 +367,7 @@ impl Cycle {
             leases: Vec::new(),
             promote: 0,
             adopt: 0,
+            dead: Vec::new(),
             claim: None,
         }
     }

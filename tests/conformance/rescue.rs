@@ -3,6 +3,7 @@
 use queue_core::{
     Class, Error, JobId, NewJob, State,
     attempt::{Finished, Outcome},
+    store::Cycle,
 };
 use std::{collections::BTreeSet, thread};
 use support::{LEASE, MANY, SECOND, TestQueue, job};
@@ -246,4 +247,24 @@ fn dead_workers_count_however_the_death_was_noticed_but_reboots_do_not() {
         assert_eq!(q.finish(lease, Outcome::Stalled { class }).unwrap(), became);
         assert_eq!(q.job(id).class, Some(class));
     }
+}
+
+#[test]
+fn a_lease_of_a_worker_that_is_proven_dead_is_taken_over_before_it_runs_out() {
+    let q = TestQueue::new();
+    q.enqueue("true");
+    let dead = q.start("a");
+    q.enqueue("true");
+    let alive = q.start("c");
+    let worker = q.worker("b");
+    let cycle = Cycle {
+        adopt: 10,
+        dead: vec![q.worker("a")],
+        ..Cycle::of(worker)
+    };
+    let orphans = q.store().cycle(&cycle, &q.now()).unwrap().orphans;
+    assert_eq!(orphans.len(), 1);
+    assert_eq!(orphans[0].was.job, dead);
+    assert_eq!(orphans[0].class, Class::WorkerDied);
+    assert_eq!(q.job(alive).worker, Some(q.worker("c")));
 }

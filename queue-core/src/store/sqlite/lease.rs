@@ -118,16 +118,23 @@ pub(super) fn adopt(tx: &Tx<'_>, cycle: &Cycle) -> Done<Vec<Orphan>> {
         named_params! {
             ":boot": term.boot, ":mono": tx.now.mono, ":now": tx.wall(),
             ":most": i64::try_from(cycle.adopt).unwrap_or(i64::MAX),
+            ":dead": serde_json::to_string(&cycle.dead)?,
         },
         |row| {
             let attempt: u32 = row.get("attempt")?;
-            let rebooted: bool = row.get("rebooted")?;
+            let class = if row.get("rebooted")? {
+                Class::Rebooted
+            } else if row.get("died")? {
+                Class::WorkerDied
+            } else {
+                Class::LeaseExpired
+            };
             let boot = row.get::<_, Option<String>>("boot")?.map(BootId::from);
-            Ok((fence(row)?, attempt, rebooted, boot, rows::started(row)?))
+            Ok((fence(row)?, attempt, class, boot, rows::started(row)?))
         },
     )?;
     let mut orphans = Vec::with_capacity(expired.len());
-    for (was, attempt, rebooted, boot, process) in expired {
+    for (was, attempt, class, boot, process) in expired {
         let taken = tx.run(
             sql::ADOPT_JOB,
             named_params! {
@@ -148,11 +155,6 @@ pub(super) fn adopt(tx: &Tx<'_>, cycle: &Cycle) -> Done<Vec<Orphan>> {
         let fence = Fence {
             holder: Holder(was.holder.0 + 1),
             ..was
-        };
-        let class = if rebooted {
-            Class::Rebooted
-        } else {
-            Class::LeaseExpired
         };
         let lease = Lease::granted(fence, cycle.worker, attempt, term.expires_at);
         orphans.push(Orphan {
