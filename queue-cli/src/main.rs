@@ -1,5 +1,6 @@
 //! `qcli`.
 
 fn main() -> std::process::ExitCode {
+    queue_worker::shim::run_if_asked();
     queue_cli::main()
 }

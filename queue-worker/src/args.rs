@@ -52,6 +52,14 @@ pub struct WorkArgs {
     )]
     pub drain: Option<Drain>,
 
+    /// Run jobs directly under this worker, with which they then end
+    ///
+    /// For swarms of tiny commands: twice as many a second. Without it each job has a small process
+    /// of its own that watches over it, so it goes on when the worker is killed or upgraded, and the
+    /// next worker adopts it.
+    #[arg(long)]
+    pub direct: bool,
+
     /// The name of this worker, as `qcli workers` shows it
     ///
     /// The machine's name and the process id where not given.
@@ -81,6 +89,7 @@ impl WorkArgs {
             until: self.drain.map_or(Until::Stopped, |drain| Until::Drained {
                 scheduled_too: drain == Drain::All,
             }),
+            is_direct: self.direct,
             takes_signals: true,
         }
     }

@@ -1,4 +1,4 @@
-//! One attempt on its thread: prepare, supervise, conclude.
+//! One attempt on its thread: prepare, have it supervised, conclude.
 //!
 //! The dispatcher hands a [`Task`] to a thread of the pool and gets a [`Concluded`] back. What
 //! always holds: nothing here touches the store, and whatever happens ends in a report, except that
@@ -9,14 +9,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use queue_core::attempt::{Outcome, Report, Started};
 use queue_core::job::JobBody;
-use queue_core::{Clock, Fence, Timestamp};
+use queue_core::{Class, Clock, Fence, Timestamp};
 
 use crate::checkpoint_file::CheckpointFile;
+use crate::host::{self, End};
 use crate::layout::Layout;
 use crate::outcome;
+use crate::post::Post;
 use crate::process::{SpawnClass, SpawnProblem};
+use crate::recovery::{self, Traces};
+use crate::signals::Stop;
 use crate::spec::{self, Identity, NoSpec};
-use crate::supervisor::{Control, Spec, Status, StopCause, supervise};
+use crate::supervisor::{Control, Spec, Status, StopCause};
 
 /// The checkpoint file of a running attempt, once it is made; looked at from two threads.
 pub(crate) type SharedCheckpoint = Arc<Mutex<Option<CheckpointFile>>>;
@@ -34,6 +38,19 @@ pub(crate) struct Task {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) control: Control,
     pub(crate) checkpoint: SharedCheckpoint,
+    pub(crate) stop: Stop,
+    pub(crate) manner: Manner,
+}
+
+/// How an attempt is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Under this worker, with which it ends.
+    Direct,
+    /// In a shim, which outlives the worker.
+    Shim,
+    /// In a shim that another worker started.
+    Adopted,
 }
 
 /// An attempt that is over.
@@ -54,16 +71,75 @@ impl Task {
         if let Some(cause) = self.control.snapshot().stop_cause {
             return self.never_started(cause);
         }
-        match self.prepare() {
-            Ok(spec) => {
-                let status = supervise(&spec, &self.control);
-                self.conclude(&status, &spec.log)
-            }
+        let log = self.layout.log(self.fence.job, self.fence.epoch);
+        match self.host() {
+            Ok(End::Over(status)) => self.conclude(&status, &log),
+            Ok(End::Died) => self.clear_away(),
+            Ok(End::LetGo) => self.without_process(None),
             Err(problem) => {
                 let report = outcome::report_unbuilt(&problem, self.clock.now().wall);
                 self.without_process(Some(report))
             }
         }
+    }
+
+    /// Has the attempt supervised until it is over, or goes on without us.
+    fn host(&self) -> Result<End, NoSpec> {
+        let post = self.post();
+        match self.manner {
+            Manner::Direct => Ok(host::direct(&self.prepare()?, &self.control)),
+            Manner::Shim => {
+                let spec = self.prepare()?;
+                host::shim(&spec, &self.control, &post).map_err(NoSpec::Spawn)
+            }
+            Manner::Adopted => {
+                let path = self.layout.checkpoint(self.fence.job, self.fence.epoch);
+                *lock(&self.checkpoint) = Some(CheckpointFile::left_at(&path));
+                Ok(host::adopted(&self.control, &post))
+            }
+        }
+    }
+
+    fn post(&self) -> Post {
+        Post::at(&self.layout.run_directory(self.fence.job, self.fence.epoch))
+    }
+
+    /// Its shim died: ends what is left, so that the next attempt has the place to itself.
+    fn clear_away(self) -> Concluded {
+        let started = self.post().started();
+        let traces = Traces {
+            job: self.fence.job,
+            epoch: self.fence.epoch,
+            db: self.layout.db().to_owned(),
+            first: started
+                .as_ref()
+                .and_then(|process| Some((process.pid, process.pid_started?))),
+        };
+        if recovery::end_all(&traces, || self.stop.level()).is_none() {
+            // Broken off because we stop: whoever adopts it next begins anew.
+            return self.without_process(None);
+        }
+        let mut report = Report::new(
+            Outcome::Stalled {
+                class: Class::WorkerDied,
+            },
+            self.clock.now().wall,
+        );
+        report.message =
+            Some("its supervisor was killed; what it left running was ended".to_owned());
+        let checkpoint = self.last_checkpoint();
+        Concluded {
+            fence: self.fence,
+            report: Some(report),
+            started,
+            checkpoint,
+        }
+    }
+
+    fn last_checkpoint(&self) -> Option<Vec<u8>> {
+        lock(&self.checkpoint)
+            .as_mut()
+            .and_then(CheckpointFile::last_look)
     }
 
     fn prepare(&self) -> Result<Spec, NoSpec> {
@@ -96,9 +172,7 @@ impl Task {
             started_at: Timestamp::from_millis(status.started_at),
             log: log.display().to_string(),
         });
-        let checkpoint = lock(&self.checkpoint)
-            .as_mut()
-            .and_then(CheckpointFile::last_look);
+        let checkpoint = self.last_checkpoint();
         Concluded {
             fence: self.fence,
             report: outcome::report(status, &self.body.options, log),

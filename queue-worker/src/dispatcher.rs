@@ -30,7 +30,9 @@ use self::slots::{Adopted, Phase, Slots};
 use crate::attempt::{Concluded, lock};
 use crate::checkpoint_file::CheckpointFile;
 use crate::layout::Layout;
-use crate::recovery;
+use crate::life;
+use crate::post::Post;
+use crate::recovery::{self, Recovered};
 use crate::signals::{Stop, StopLevel};
 use crate::supervisor::StopCause;
 use crate::waker::Waker;
@@ -39,9 +41,6 @@ use crate::worker::{Summary, Until, WorkerError, WorkerOptions};
 /// How many due jobs one cycle promotes, and how many dead attempts it takes over.
 const PROMOTE: usize = 100;
 const ADOPT: usize = 16;
-
-/// What a recovery comes back with: how many processes there were; none if it was broken off.
-type Recovered = (Fence, Option<usize>);
 
 /// New values that jobs left in their checkpoint files.
 type Values = Vec<(Fence, Vec<u8>)>;
@@ -63,11 +62,14 @@ pub(crate) struct Dispatcher {
     /// Read before the last look at the store.
     generation: u32,
     attempts: JoinSet<Concluded>,
-    recoveries: JoinSet<Recovered>,
+    recoveries: JoinSet<(Fence, Recovered)>,
     /// Which fence a task of the two sets is about, should it panic.
     tasks: HashMap<Id, Fence>,
     flight: Option<JoinHandle<Landed>>,
     watching: Option<JoinHandle<Values>>,
+    probing: Option<JoinHandle<Vec<WorkerId>>>,
+    /// Workers that are proven to be dead and may hold leases.
+    dead: Vec<WorkerId>,
     failing: Option<Failing>,
     summary: Summary,
     is_over: bool,
@@ -108,6 +110,8 @@ impl Dispatcher {
             tasks: HashMap::new(),
             flight: None,
             watching: None,
+            probing: None,
+            dead: Vec::new(),
             failing: None,
             summary: Summary::default(),
             is_over: false,
@@ -158,6 +162,7 @@ impl Dispatcher {
             Some(ended) = self.recoveries.join_next_with_id() => self.take_recovery(ended),
             landed = finished(&mut self.flight) => self.settle(landed)?,
             values = finished(&mut self.watching) => self.take_checkpoints(values),
+            dead = finished(&mut self.probing) => self.take_dead(dead),
             () = waker.woken() => self.agenda.look_soon(Instant::now()),
             // The sender lives as long as `self.stop`.
             _ = level.changed() => {}
@@ -208,6 +213,12 @@ impl Dispatcher {
         if self.agenda.is_watch_due(now) && self.watching.is_none() {
             self.watch_checkpoints();
         }
+        if self.agenda.is_probe_due(now) {
+            self.agenda.probe_again(now);
+            if self.probing.is_none() && self.failing.is_none() {
+                self.probe_others();
+            }
+        }
         let has_news = !self.outbox.is_empty();
         if self.flight.is_none() && self.agenda.is_cycle_due(now, has_news) {
             self.begin_cycle(now);
@@ -223,21 +234,21 @@ impl Dispatcher {
     fn record_starts(&mut self, now: Instant) {
         let wall = self.clock.now().wall;
         for (fence, slot) in self.slots.unrecorded(now) {
-            let Some(pid) = slot.control.snapshot().pid else {
-                continue;
+            let started = if slot.is_direct {
+                let log = self.layout.log(fence.job, fence.epoch);
+                slot.control.snapshot().pid.map(|pid| Started {
+                    pid,
+                    pid_started: recovery::start_of_child(pid),
+                    started_at: wall.saturating_sub(now.duration_since(slot.since)),
+                    log: log.display().to_string(),
+                })
+            } else {
+                Post::at(&self.layout.run_directory(fence.job, fence.epoch)).started()
             };
-            slot.phase = Phase::Running { is_recorded: true };
-            let started = Started {
-                pid,
-                pid_started: recovery::start_of_child(pid),
-                started_at: wall.saturating_sub(now.duration_since(slot.since)),
-                log: self
-                    .layout
-                    .log(fence.job, fence.epoch)
-                    .display()
-                    .to_string(),
-            };
-            self.outbox.started.push((fence, started));
+            if let Some(started) = started {
+                slot.phase = Phase::Running { is_recorded: true };
+                self.outbox.started.push((fence, started));
+            }
         }
         self.agenda.record_at(self.slots.next_record_at());
     }
@@ -256,6 +267,26 @@ impl Dispatcher {
             };
             files.iter().filter_map(look).collect()
         }));
+    }
+
+    /// Looks whether other workers that hold leases are alive.
+    fn probe_others(&mut self) {
+        let (store, layout, own) = (self.store.clone(), self.layout.clone(), self.worker);
+        self.probing = Some(tokio::task::spawn_blocking(move || {
+            let workers = store.workers().unwrap_or_default().into_iter();
+            workers
+                .filter(|worker| worker.in_progress > 0 && worker.id != own)
+                .map(|worker| worker.id)
+                .filter(|worker| life::is_over(&layout, *worker))
+                .collect()
+        }));
+    }
+
+    fn take_dead(&mut self, dead: Result<Vec<WorkerId>, JoinError>) {
+        self.dead = dead.unwrap_or_default();
+        if !self.dead.is_empty() {
+            self.agenda.look_now(Instant::now());
+        }
     }
 
     fn tidy(&mut self) {
@@ -283,6 +314,7 @@ impl Dispatcher {
             cycle.promote = PROMOTE;
             if self.agenda.may_adopt(now) {
                 cycle.adopt = ADOPT.saturating_sub(self.orphans.len());
+                cycle.dead = std::mem::take(&mut self.dead);
             }
             cycle.claim = self.claim(&cycle);
         }
@@ -350,8 +382,9 @@ impl Dispatcher {
                 tracing::info!(worker = %self.name, "stopping: {running} left to end; a second signal hands them back");
             }
             StopLevel::HandBack => {
-                tracing::info!(worker = %self.name, "stopping now: {running} handed back");
-                self.slots.stop_all(StopCause::Interrupted);
+                let lasting = words::jobs(self.slots.lasting());
+                tracing::info!(worker = %self.name, "stopping now: {running} handed back, {lasting} of them left running");
+                self.slots.leave_all();
                 self.hand_back_unread();
             }
             StopLevel::Kill => {
@@ -375,9 +408,10 @@ impl Dispatcher {
         }
     }
 
-    /// The store is lost to us: ends all that runs here, because nobody would ever hear of it.
+    /// The store is lost to us: ends what would end with us, because nobody would ever hear of it,
+    /// and leaves what goes on by itself to the next worker.
     async fn end_all_attempts(&mut self) {
-        self.slots.stop_all(StopCause::Interrupted);
+        self.slots.leave_all();
         let mut level = self.stop.watch();
         while !self.attempts.is_empty() {
             tokio::select! {

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use queue_core::{Epoch, JobId};
+use queue_core::{Epoch, JobId, WorkerId};
 
 /// The files beside one store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,28 @@ impl Layout {
     #[must_use]
     pub fn checkpoint(&self, job: JobId, epoch: Epoch) -> PathBuf {
         self.run_directory(job, epoch).join("checkpoint")
+    }
+
+    /// The file that a worker holds a lock on for as long as it lives.
+    #[must_use]
+    pub fn worker_lock(&self, worker: WorkerId) -> PathBuf {
+        self.runs.join(format!("worker-{worker}.lock"))
+    }
+
+    /// The workers that have such a file.
+    #[must_use]
+    pub fn worker_locks(&self) -> Vec<WorkerId> {
+        let entries = fs::read_dir(&self.runs).into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let number = name
+                    .to_str()?
+                    .strip_prefix("worker-")?
+                    .strip_suffix(".lock")?;
+                Some(WorkerId(number.parse().ok()?))
+            })
+            .collect()
     }
 
     /// Makes the run directory, empty.

@@ -7,7 +7,10 @@
 //!   `waker` brings it wakes, [`signals`] tells it to stop.
 //! - `attempt`: one attempt on its thread: [`spec`] says what to run, [`outcome`] what it came to,
 //!   [`usage_error`] whether it refused its arguments, [`checkpoint_file`] what it saved.
-//! - `recovery`: ends what a dead worker left running.
+//! - `host`: where the attempt is supervised: on that thread, or in a [`shim`], a small process of
+//!   its own that outlives the worker; `post` holds the files where the two meet.
+//! - `recovery`: finds what a dead worker left running: adopts it, or ends it.
+//! - `life`: the lock by which a worker's death is noticed at once.
 //! - [`layout`]: where the files of attempts lie.
 //! - [`supervisor`]: one attempt's process from start to end, as a state machine with named states.
 //! - [`process`]: starts, signals and reaps one process group; platform code.
@@ -19,13 +22,17 @@ mod attempt;
 pub mod checkpoint_file;
 pub mod console;
 mod dispatcher;
+mod host;
 pub mod layout;
+mod life;
 pub mod log;
 pub mod outcome;
 pub mod output;
+mod post;
 pub mod process;
 pub mod program;
 mod recovery;
+pub mod shim;
 pub mod signals;
 pub mod spec;
 pub mod supervisor;

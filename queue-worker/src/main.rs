@@ -1,5 +1,6 @@
 //! `queue-worker`.
 
 fn main() -> std::process::ExitCode {
+    queue_worker::shim::run_if_asked();
     queue_worker::program::main()
 }

@@ -6,7 +6,11 @@
 //! `pre_exec`), because a fork of a large worker stalls it for tens of milliseconds.
 
 mod problem;
+#[cfg(target_os = "linux")]
+pub(crate) mod proc;
 mod resolve;
+#[cfg(target_os = "linux")]
+pub(crate) mod tree;
 mod unix;
 mod wakeup;
 

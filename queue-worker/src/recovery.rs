@@ -1,9 +1,10 @@
-//! Ends what a dead worker left running, before its job is tried again.
+//! Finds what a dead worker left running: goes on with it, or ends it before the job is tried again.
 //!
-//! The dispatcher hands over each lease that it adopted; a thread finds the processes of that
-//! attempt, asks them to stop, kills them, and comes back when all are gone. What always holds: a
-//! process is signalled only while it is proven to belong to the attempt, and as long as one of
-//! them lives the job is not given to anybody.
+//! The dispatcher hands over each lease that it adopted; a thread looks whether the attempt's shim
+//! lives or has left a status. Where neither is there, it finds the processes of that attempt, asks
+//! them to stop, kills them, and comes back when all are gone. What always holds: a process is
+//! signalled only while it is proven to belong to the attempt, and as long as one of them lives the
+//! job is not given to anybody.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -17,9 +18,12 @@ use portable as platform;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use queue_core::attempt::Started;
 use queue_core::{Epoch, JobId};
 
+use crate::post::{Found, Post};
 use crate::signals::StopLevel;
+use crate::supervisor::Status;
 
 pub(crate) use platform::start_of_child;
 
@@ -44,6 +48,40 @@ pub(crate) struct Traces {
     /// The first process: its number, and when the kernel started it. Only where it was recorded
     /// and the machine has not been started anew since.
     pub(crate) first: Option<(u32, u64)>,
+}
+
+/// What became of an attempt whose worker is gone.
+#[derive(Debug)]
+pub(crate) enum Recovered {
+    /// It lives in its shim and can be followed.
+    Alive,
+    /// It ended under its shim, and this is how.
+    Ended(Box<Status>),
+    /// It is dead, and nothing of it runs any more; there were so many processes.
+    Cleared(usize),
+    /// There was no time to end what is left.
+    BrokenOff,
+}
+
+/// Finds out what became of an attempt, and ends what is left of a dead one.
+pub(crate) fn recover(post: &Post, traces: &Traces, level: impl Fn() -> StopLevel) -> Recovered {
+    match post.look() {
+        Found::Alive => Recovered::Alive,
+        Found::Ended(status) => Recovered::Ended(status),
+        Found::Nothing => {
+            let left = Traces {
+                first: traces
+                    .first
+                    .or_else(|| post.started().as_ref().and_then(first_of)),
+                ..traces.clone()
+            };
+            end_all(&left, level).map_or(Recovered::BrokenOff, Recovered::Cleared)
+        }
+    }
+}
+
+fn first_of(started: &Started) -> Option<(u32, u64)> {
+    Some((started.pid, started.pid_started?))
 }
 
 /// Ends all processes with these traces. Returns how many there were once none is left, or `None`

@@ -16,7 +16,7 @@ pub use control::{Control, Snapshot, State, StopCause};
 pub use spec::{Spec, StopSignal};
 pub use status::{Ended, Leftovers, Status};
 
-use attempt::{Attempt, Phase};
+use attempt::{Attempt, Phase, Reach};
 
 /// Runs the attempt that `spec` describes and says how it ended.
 ///
@@ -24,9 +24,27 @@ use attempt::{Attempt, Phase};
 /// on the monotonic clock, which a suspended machine does not advance.
 #[must_use]
 pub fn supervise(spec: &Spec, control: &Control) -> Status {
+    oversee(spec, control, Reach::Group, |_| {})
+}
+
+/// The same in a process that was made for this attempt alone and adopts orphans: everything below
+/// it belongs to the attempt, and is ended with it. `note_start` is told the process once it runs.
+#[must_use]
+pub(crate) fn supervise_tree(
+    spec: &Spec,
+    control: &Control,
+    note_start: impl FnOnce(u32),
+) -> Status {
+    oversee(spec, control, Reach::Tree, note_start)
+}
+
+fn oversee(spec: &Spec, control: &Control, reach: Reach, note_start: impl FnOnce(u32)) -> Status {
     control.enter(State::Starting);
-    let status = match Attempt::start(spec, control) {
-        Ok(attempt) => see_through(attempt, control),
+    let status = match Attempt::start(spec, control, reach) {
+        Ok(attempt) => {
+            note_start(attempt.leader());
+            see_through(attempt, control)
+        }
         Err(status) => *status,
     };
     control.enter(State::Done);
@@ -63,7 +81,7 @@ mod tests {
         spec.env = vec![("PATH".into(), "/usr/bin:/bin".into())];
         change(&mut spec);
         let control = Control::new().unwrap();
-        let mut attempt = Attempt::start(&spec, &control).unwrap();
+        let mut attempt = Attempt::start(&spec, &control, Reach::Group).unwrap();
         attempt.forget_pidfd();
         see_through(attempt, &control)
     }

@@ -17,6 +17,7 @@ use queue_core::{Clock, JobId, Store, SystemClock};
 
 use crate::dispatcher::Dispatcher;
 use crate::layout::Layout;
+use crate::life::{self, Life};
 use crate::signals::{Listener, Stop};
 
 /// Threads of the pool beside those of the attempts: a cycle, a look at checkpoints, upkeep, and
@@ -49,6 +50,8 @@ pub struct WorkerOptions {
     pub concurrency: NonZeroUsize,
     /// How long a lease runs; extended every third of it, or every ten seconds.
     pub lease_for: Duration,
+    /// Whether attempts run directly under it, and end with it.
+    pub is_direct: bool,
     /// When it ends by itself.
     pub until: Until,
     /// Whether INT, TERM and HUP stop it. Off where the embedding program listens itself.
@@ -71,6 +74,7 @@ impl Default for WorkerOptions {
             queues: Vec::new(),
             concurrency: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             lease_for: Self::LEASE,
+            is_direct: false,
             until: Until::Stopped,
             takes_signals: true,
         }
@@ -162,9 +166,11 @@ pub fn run(
     let worker = store
         .register_worker(&about(&options), &clock.now())
         .map_err(WorkerError::Store)?;
+    let life = Life::begin(&layout, worker).map_err(WorkerError::Layout)?;
     tracing::info!(worker = %options.name, "worker {} started: {}", options.name, describe(&options));
-    remove_stale_run_directories(store.as_ref(), &layout);
+    remove_what_is_stale(store.as_ref(), &layout);
     let name = options.name.clone();
+    let own = layout.clone();
     let dispatcher = Dispatcher::new(
         Arc::clone(store),
         Arc::clone(&clock),
@@ -176,11 +182,24 @@ pub fn run(
     let outcome = runtime.block_on(dispatcher.run());
     // A recovery that was broken off ends by itself; a file system that hangs does not hold us.
     runtime.shutdown_timeout(Duration::from_secs(2));
+    drop(life);
+    if !holds_anything(store.as_ref(), worker) {
+        life::forget(&own, worker);
+    }
     if let Err(error) = store.worker_stopped(worker, &clock.now()) {
         tracing::debug!(%error, "the end of the worker could not be noted");
     }
     tracing::info!(worker = %name, "worker {name} stopped");
     outcome
+}
+
+/// Whether leases of this worker are left for others to adopt. When in doubt they are.
+fn holds_anything(store: &dyn Store, worker: queue_core::WorkerId) -> bool {
+    store.workers().map_or(true, |workers| {
+        workers
+            .iter()
+            .any(|one| one.id == worker && one.in_progress > 0)
+    })
 }
 
 fn about(options: &WorkerOptions) -> NewWorker {
@@ -206,8 +225,14 @@ fn describe(options: &WorkerOptions) -> String {
     }
 }
 
-/// What a crash left behind: directories of attempts that are not the job's running one.
-fn remove_stale_run_directories(store: &dyn Store, layout: &Layout) {
+/// What a crash left behind: directories of attempts that are not the job's running one, and the
+/// locks of workers that are over and hold nothing any more.
+fn remove_what_is_stale(store: &dyn Store, layout: &Layout) {
+    for worker in layout.worker_locks() {
+        if life::is_over(layout, worker) && !holds_anything(store, worker) {
+            life::forget(layout, worker);
+        }
+    }
     for (job, epoch) in layout.run_directories() {
         let is_stale = match store.job(job) {
             Ok(job) => job.epoch != epoch || job.state != queue_core::State::InProgress,

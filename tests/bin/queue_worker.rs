@@ -1,5 +1,6 @@
 //! `queue-worker`, under a name of its own.
 
 fn main() -> std::process::ExitCode {
+    queue_worker::shim::run_if_asked();
     queue_worker::program::main()
 }

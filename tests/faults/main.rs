@@ -14,7 +14,6 @@ mod full_disk;
 mod killed;
 mod large;
 mod locks;
-mod product;
 mod scene;
 mod sources;
 mod together;

@@ -19,17 +19,17 @@ fn what_a_killed_worker_ran_is_gone_before_the_retry_starts() {
     let job = home.add_shell(&format!(
         "if [ $QUEUE_EPOCH = 1 ]; then {first}; else {second}; fi"
     ));
-    let mut worker = home.worker(&["--lease", LEASE]);
+    let mut worker = home.direct_worker(&["--lease", LEASE]);
     let tree = ["leader", "near", "far"].map(|file| home.pid_in(file));
     worker.kill();
     assert!(tree.into_iter().all(is_alive));
 
-    let _next = home.worker(&["--lease", LEASE]);
+    let _next = home.direct_worker(&["--lease", LEASE]);
     let row = home.ends(job, State::Completed);
     assert_eq!((row.epoch, row.attempt, row.stalls), (Epoch(2), 1, 1));
     assert!(!home.env.work().join("overlap").exists());
     assert!(!tree.into_iter().any(is_alive));
-    assert_eq!(home.attempts(job)[0].class, Some(Class::LeaseExpired));
+    assert_eq!(home.attempts(job)[0].class, Some(Class::WorkerDied));
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_job_that_kills_its_worker_each_time_ends_failed() {
     while !home.job(poison).state.is_ended() {
         workers += 1;
         assert!(workers <= 5, "it kills one worker after the other");
-        let mut worker = home.worker(&["--lease", LEASE, "--drain"]);
+        let mut worker = home.direct_worker(&["--lease", LEASE, "--drain"]);
         let ended = worker.wait();
         let expected = [Stopped::Killed(9), Stopped::Exited(0)];
         assert!(expected.contains(&ended), "{ended:?} {}", worker.stderr());
@@ -86,15 +86,16 @@ fn what_a_job_saved_right_before_its_worker_died_is_not_lost() {
         "if [ $QUEUE_EPOCH = 1 ]; then printf 'page 7' > $QUEUE_CHECKPOINT; kill -9 $PPID; sleep 600; \
          else cat $QUEUE_CHECKPOINT > seen; fi",
     );
-    let mut first = home.worker(&["--lease", LEASE]);
+    let mut first = home.direct_worker(&["--lease", LEASE]);
     assert_eq!(first.wait(), Stopped::Killed(9));
-    let _second = home.worker(&["--lease", LEASE]);
+    let _second = home.direct_worker(&["--lease", LEASE]);
     home.ends(job, State::Completed);
     assert_eq!(home.env.read("seen"), "page 7");
     // Nothing of it is left beside the store.
     let runs = home.env.db().with_file_name("queue.db-run");
     wait_until("the run directories are gone", || {
-        std::fs::read_dir(&runs).unwrap().count() == 0
+        let entries = std::fs::read_dir(&runs).unwrap().flatten();
+        entries.filter(|entry| entry.path().is_dir()).count() == 0
     });
 }
 
@@ -102,11 +103,11 @@ fn what_a_job_saved_right_before_its_worker_died_is_not_lost() {
 fn a_cancel_of_a_job_whose_worker_died_ends_what_is_left() {
     let home = home!();
     let job = home.add_shell(&programs::sleeper("pid"));
-    let mut worker = home.worker(&["--lease", LEASE]);
+    let mut worker = home.direct_worker(&["--lease", LEASE]);
     let pid = home.pid_in("pid");
     worker.kill();
     home.store.cancel(&[job], &home.now()).unwrap();
-    let next = home.worker(&["--lease", LEASE]);
+    let next = home.direct_worker(&["--lease", LEASE]);
     home.ends(job, State::Cancelled);
     assert!(!is_alive(pid));
     next.signal(Signal::TERM);

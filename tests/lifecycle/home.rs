@@ -64,6 +64,11 @@ impl Home {
         self.env.spawn_worker(args)
     }
 
+    /// A worker with which its jobs end.
+    pub(crate) fn direct_worker(&self, args: &[&str]) -> Running {
+        self.env.spawn_worker(&[args, &["--direct"]].concat())
+    }
+
     pub(crate) fn job(&self, id: JobId) -> Job {
         self.store.job(id).expect("the job is there")
     }

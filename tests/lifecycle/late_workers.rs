@@ -16,10 +16,10 @@ fn a_late_worker_loses_its_job_and_writes_nothing() {
          while [ ! -e go ]; do sleep 0.01; done",
         tell_overlap("first")
     ));
-    let mut late = home.worker(&["-j", "1", "--lease", LEASE, "--name", "late"]);
+    let mut late = home.direct_worker(&["-j", "1", "--lease", LEASE, "--name", "late"]);
     let first = home.pid_in("first");
     late.signal(Signal::STOP);
-    let mut fresh = home.worker(&["-j", "1", "--lease", LEASE, "--name", "fresh"]);
+    let mut fresh = home.direct_worker(&["-j", "1", "--lease", LEASE, "--name", "fresh"]);
     let second = home.pid_in("second");
     assert!(!is_alive(first) && is_alive(second));
 

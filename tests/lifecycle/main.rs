@@ -1,5 +1,6 @@
 //! Real workers and real signals: what happens to jobs when processes come and go.
 
+mod adoption;
 mod attempts;
 mod cancelling;
 mod dead_workers;
@@ -8,3 +9,4 @@ mod late_workers;
 mod meddling;
 mod stopping;
 mod store_trouble;
+mod trees;

@@ -89,7 +89,7 @@ fn the_second_signal_hands_jobs_back_without_costing_an_attempt() {
     let mut job = home.shell(&programs::sleeper("pid"));
     job.max_attempts = std::num::NonZeroU32::MIN;
     let job = home.add(job);
-    let mut worker = home.worker(&["-j", "1"]);
+    let mut worker = home.direct_worker(&["-j", "1"]);
     let pid = home.pid_in("pid");
     worker.signal(Signal::INT);
     says(&worker, "stopping");
@@ -100,7 +100,7 @@ fn the_second_signal_hands_jobs_back_without_costing_an_attempt() {
     assert_eq!((row.state, row.attempt, row.stalls), (State::Pending, 0, 0));
     assert_eq!(home.attempts(job)[0].class, Some(Class::Interrupted));
 
-    let _next = home.worker(&[]);
+    let _next = home.direct_worker(&[]);
     let again = support::wait_for("the second start", || {
         Some(home.pid_in("pid")).filter(|again| *again != pid)
     });
@@ -113,7 +113,7 @@ fn the_third_signal_kills_what_does_not_stop() {
     let mut job = home.shell(&programs::ignores_term("pid"));
     job.options.grace_ms = Some(3_600_000);
     let job = home.add(job);
-    let mut worker = home.worker(&["-j", "1"]);
+    let mut worker = home.direct_worker(&["-j", "1"]);
     let pid = home.pid_in("pid");
     worker.signal(Signal::TERM);
     says(&worker, "stopping:");

@@ -18,6 +18,8 @@ const LONGEST_GAP: Duration = Duration::from_millis(250);
 /// The bounds of the wait before a store that failed is tried again.
 const SHORTEST_RETRY: Duration = Duration::from_millis(50);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
+/// How often it is looked whether other workers live.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// How long nothing is to do before the store is tidied.
 const TIDY_AFTER: Duration = Duration::from_secs(5);
 
@@ -32,6 +34,7 @@ pub(super) struct Agenda {
     record_at: Option<Instant>,
     watch_at: Option<Instant>,
     tidy_at: Option<Instant>,
+    probe_at: Instant,
     /// No cycle before this: the store failed a moment ago.
     retry_at: Option<Instant>,
     /// No adoption before this: we stood still, and so may have others.
@@ -52,6 +55,7 @@ impl Agenda {
             record_at: None,
             watch_at: None,
             tidy_at: Some(now + TIDY_AFTER),
+            probe_at: now,
             retry_at: None,
             cautious_until: None,
             vain: 0,
@@ -87,6 +91,7 @@ impl Agenda {
         consider(self.record_at);
         consider(self.watch_at);
         consider(self.tidy_at);
+        consider(Some(self.probe_at));
         if !is_flying {
             let rested_at = self.last_cycle + REST;
             consider((rested_at > self.last_turn).then_some(rested_at));
@@ -180,6 +185,14 @@ impl Agenda {
         self.record_at = at;
     }
 
+    pub(super) fn is_probe_due(&self, now: Instant) -> bool {
+        now >= self.probe_at
+    }
+
+    pub(super) fn probe_again(&mut self, now: Instant) {
+        self.probe_at = now + PROBE_EVERY;
+    }
+
     pub(super) fn is_watch_due(&self, now: Instant) -> bool {
         is_past(self.watch_at, now)
     }
@@ -232,6 +245,7 @@ mod tests {
         let now = agenda.last_turn;
         agenda.cycle_began(now);
         agenda.heartbeat_began(now);
+        agenda.probe_again(now);
         agenda.cycle_ended(now, false);
         (agenda, now)
     }

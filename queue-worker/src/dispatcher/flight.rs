@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use queue_core::job::JobBody;
 use queue_core::store::{Claimed, Cycle, Cycled};
-use queue_core::{Clock, Error, JobId, Store};
+use queue_core::{Clock, Error, Fence, JobId, State, Store};
 
 use crate::layout::Layout;
 
@@ -43,6 +43,10 @@ pub(super) struct Landed {
     /// Claimed, and not read because of this error.
     pub(super) unread: Vec<Claimed>,
     pub(super) body_error: Option<Error>,
+    /// What the adopted attempts need.
+    pub(super) orphan_bodies: Vec<JobBody>,
+    /// Lost fences whose process tree another worker has taken over as it is.
+    pub(super) taken_over: Vec<Fence>,
     /// The answer to the question is yes.
     pub(super) is_done: bool,
 }
@@ -61,12 +65,20 @@ impl Flight {
         let generation = self.store.generation();
         let mut claimed = std::mem::take(&mut self.unread);
         let mut is_done = false;
+        let mut orphan_bodies = Vec::new();
+        let mut taken_over = Vec::new();
         if let Ok(cycled) = &mut result {
             claimed.append(&mut cycled.claimed);
             for (fence, _) in &cycled.finished {
                 self.layout.remove_run_directory(fence.job, fence.epoch);
             }
             is_done = self.ask(claimed.is_empty());
+            let orphans: Vec<JobId> = cycled.orphans.iter().map(|one| one.lease.job()).collect();
+            if !orphans.is_empty() {
+                // What cannot be read now is adopted anew once its lease has run out.
+                orphan_bodies = self.store.bodies(&orphans).unwrap_or_default();
+            }
+            taken_over.extend(cycled.lost.iter().filter(|fence| self.is_taken_over(fence)));
         }
         let (ready, unread, body_error) = if result.is_ok() {
             self.read(claimed, generation)
@@ -79,6 +91,8 @@ impl Flight {
             ready,
             unread,
             body_error,
+            orphan_bodies,
+            taken_over,
             is_done,
         }
     }
@@ -111,6 +125,12 @@ impl Flight {
             })
             .collect();
         (ready, Vec::new(), None)
+    }
+
+    /// Whether the process tree of a lost fence still is the one that runs the job.
+    fn is_taken_over(&self, fence: &Fence) -> bool {
+        let found = self.store.job(fence.job);
+        found.is_ok_and(|job| job.state == State::InProgress && job.epoch == fence.epoch)
     }
 
     fn is_cancelled(&self, job: JobId) -> bool {

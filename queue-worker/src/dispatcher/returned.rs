@@ -7,11 +7,13 @@ use queue_core::Fence;
 use queue_core::attempt::{Outcome, Report};
 use tokio::task::{Id, JoinError};
 
-use super::slots::Phase;
-use super::{Dispatcher, Recovered, Values};
+use super::slots::{Adopted, Phase};
+use super::{Dispatcher, Values};
 use crate::attempt::Concluded;
 use crate::checkpoint_file::CheckpointFile;
-use crate::outcome::report_broken;
+use crate::outcome::{self, report_broken};
+use crate::post::Post;
+use crate::recovery::Recovered;
 
 impl Dispatcher {
     /// Takes in all that ended, so that one cycle tells of it.
@@ -40,7 +42,7 @@ impl Dispatcher {
             return;
         };
         let Some(report) = concluded.report.filter(|_| slot.phase != Phase::Lost) else {
-            tracing::info!(job = fence.job.0, worker = %self.name, "job {} let go: its lease is lost", slot.label);
+            tracing::info!(job = fence.job.0, worker = %self.name, "job {} let go", slot.label);
             self.slots.remove(fence);
             return;
         };
@@ -67,8 +69,8 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn take_recovery(&mut self, ended: Result<(Id, Recovered), JoinError>) {
-        let (fence, met) = match ended {
+    pub(super) fn take_recovery(&mut self, ended: Result<(Id, (Fence, Recovered)), JoinError>) {
+        let (fence, found) = match ended {
             Ok((task, recovered)) => {
                 self.tasks.remove(&task);
                 recovered
@@ -81,24 +83,45 @@ impl Dispatcher {
                 return;
             }
         };
-        let Some(adopted) = self.orphans.get_mut(&fence) else {
+        let Some(adopted) = self.orphans.get(&fence) else {
             return;
         };
-        let Some(met) = met else {
-            // Broken off because we stop: whoever adopts it next begins anew.
-            self.orphans.remove(&fence);
-            return;
-        };
-        tracing::debug!(
-            job = fence.job.0,
-            processes = met,
-            "what was left of job {} is gone",
-            fence.job
-        );
-        let path = self.layout.checkpoint(fence.job, adopted.epoch);
-        if let Some(value) = CheckpointFile::left_at(&path).last_look() {
-            self.outbox.set_checkpoint(fence, value);
+        match found {
+            Recovered::Alive => {
+                if let Some(adopted) = self.orphans.remove(&fence) {
+                    self.follow(fence, &adopted);
+                }
+            }
+            Recovered::Ended(status) => {
+                let log = self.layout.log(fence.job, fence.epoch);
+                let options = adopted.body.as_ref().map(|body| body.options.clone());
+                let report = outcome::report(&status, &options.unwrap_or_default(), &log);
+                let report = report.unwrap_or_else(|| self.stalled(adopted));
+                let post = Post::at(&self.layout.run_directory(fence.job, fence.epoch));
+                if let Some(started) = post.started().filter(|_| !adopted.is_recorded) {
+                    self.outbox.started.push((fence, started));
+                }
+                self.end_orphan(fence, report);
+            }
+            Recovered::Cleared(met) => {
+                tracing::debug!(
+                    job = fence.job.0,
+                    processes = met,
+                    "what was left of job {} is gone",
+                    fence.job
+                );
+                let report = self.stalled(adopted);
+                self.end_orphan(fence, report);
+            }
+            Recovered::BrokenOff => {
+                // Because we stop: whoever adopts it next begins anew.
+                self.orphans.remove(&fence);
+            }
         }
+    }
+
+    /// The report of an attempt that died with its worker.
+    fn stalled(&self, adopted: &Adopted) -> Report {
         let outcome = if adopted.is_cancelled {
             Outcome::Cancelled
         } else {
@@ -106,7 +129,14 @@ impl Dispatcher {
                 class: adopted.class,
             }
         };
-        let report = Report::new(outcome, self.clock.now().wall);
+        Report::new(outcome, self.clock.now().wall)
+    }
+
+    fn end_orphan(&mut self, fence: Fence, report: Report) {
+        let path = self.layout.checkpoint(fence.job, fence.epoch);
+        if let Some(value) = CheckpointFile::left_at(&path).last_look() {
+            self.outbox.set_checkpoint(fence, value);
+        }
         self.outbox.ended.push((fence, report));
     }
 

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use queue_core::attempt::{Finished, Orphan, Started};
+use queue_core::job::JobBody;
 use queue_core::store::{Claimed, Cycle, Cycled};
 use queue_core::{Error, Fence, StoreError, Timestamp};
 use tokio::task::JoinError;
@@ -13,9 +14,11 @@ use tokio::task::JoinError;
 use super::flight::{Landed, Ready};
 use super::slots::{Adopted, Phase};
 use super::{ADOPT, Dispatcher, Failing, PROMOTE, words};
-use crate::attempt::Task;
+use crate::attempt::{Manner, Task};
 use crate::outcome::report_broken;
+use crate::post::Post;
 use crate::recovery::{self, Traces};
+use crate::shim;
 use crate::signals::StopLevel;
 use crate::supervisor::{Control, StopCause};
 use crate::worker::{Until, WorkerError};
@@ -29,7 +32,14 @@ impl Dispatcher {
             Ok(cycled) => {
                 self.end_if_over(landed.is_done);
                 unread.retain(|claimed| !cycled.lost.contains(&claimed.lease.fence()));
-                self.apply(&landed.cycle, &cycled, landed.ready);
+                let bodies = landed.orphan_bodies;
+                self.apply(
+                    &landed.cycle,
+                    &cycled,
+                    landed.ready,
+                    bodies,
+                    &landed.taken_over,
+                );
             }
             Err(error) => {
                 self.outbox.put_back(landed.cycle);
@@ -43,21 +53,29 @@ impl Dispatcher {
         }
     }
 
-    fn apply(&mut self, cycle: &Cycle, cycled: &Cycled, ready: Vec<Ready>) {
+    fn apply(
+        &mut self,
+        cycle: &Cycle,
+        cycled: &Cycled,
+        ready: Vec<Ready>,
+        mut bodies: Vec<JobBody>,
+        taken_over: &[Fence],
+    ) {
         let now = Instant::now();
         self.recovered();
         for (fence, finished) in &cycled.finished {
             self.finish(*fence, *finished, cycle);
         }
         for fence in &cycled.lost {
-            self.lose(*fence);
+            self.lose(*fence, taken_over.contains(fence));
         }
         for fence in &cycled.cancels {
             self.cancel(*fence);
         }
         let adopted = cycled.orphans.len();
         for orphan in &cycled.orphans {
-            self.adopt(orphan);
+            let found = bodies.iter().position(|body| body.id == orphan.lease.job());
+            self.adopt(orphan, found.map(|at| bodies.swap_remove(at)));
         }
         let claimed = ready.len();
         for ready in ready {
@@ -107,7 +125,7 @@ impl Dispatcher {
         }
     }
 
-    fn lose(&mut self, fence: Fence) {
+    fn lose(&mut self, fence: Fence, is_taken_over: bool) {
         self.outbox.forget(fence);
         self.orphans.remove(&fence);
         let Some(slot) = self.slots.get_mut(fence) else {
@@ -116,14 +134,21 @@ impl Dispatcher {
         match slot.phase {
             Phase::Running { .. } => {
                 slot.phase = Phase::Lost;
-                slot.stop(StopCause::LeaseLost);
+                // Who took it over goes on with it: to end it would end their work.
+                let goes_on = is_taken_over && !slot.is_direct;
+                if goes_on {
+                    slot.control.let_go();
+                } else {
+                    slot.stop(StopCause::LeaseLost);
+                }
                 self.summary.lost += 1;
                 tracing::warn!(
                     job = fence.job.0,
                     attempt = slot.attempt,
                     worker = %self.name,
-                    "job {} is stopped here: its lease is lost",
-                    slot.label
+                    "job {} {}: its lease is lost",
+                    slot.label,
+                    if goes_on { "goes on under another worker" } else { "is stopped here" }
                 );
             }
             Phase::Unread | Phase::Over => {
@@ -187,6 +212,12 @@ impl Dispatcher {
         }
         slot.since = Instant::now();
         slot.phase = Phase::Running { is_recorded: false };
+        slot.is_direct = self.options.is_direct || body.options.direct || !shim::is_available();
+        let manner = if slot.is_direct {
+            Manner::Direct
+        } else {
+            Manner::Shim
+        };
         let task = Task {
             fence,
             attempt: slot.attempt,
@@ -198,11 +229,57 @@ impl Dispatcher {
             clock: self.clock.clone(),
             control: slot.control.clone(),
             checkpoint: slot.checkpoint.clone(),
+            stop: self.stop.clone(),
+            manner,
         };
+        self.begin(task);
+    }
+
+    fn begin(&mut self, task: Task) {
+        let fence = task.fence;
         let handle = self.attempts.spawn_blocking(|| task.run());
         self.tasks.insert(handle.id(), fence);
         self.agenda
             .attempt_began(Instant::now(), self.slots.next_record_at());
+    }
+
+    /// Goes on with an attempt that another worker started.
+    pub(super) fn follow(&mut self, fence: Fence, adopted: &Adopted) {
+        let Some(body) = adopted.body.clone() else {
+            // The job is gone, and its lease with it.
+            return;
+        };
+        let control = match Control::new() {
+            Ok(control) => control,
+            Err(error) => {
+                tracing::warn!(job = fence.job.0, %error, "job {} waits for another worker", fence.job);
+                return;
+            }
+        };
+        tracing::info!(
+            job = fence.job.0,
+            attempt = adopted.attempt,
+            worker = %self.name,
+            "job {} goes on: adopted ({})",
+            fence.job,
+            adopted.class
+        );
+        let slot = self.slots.insert_adopted(fence, adopted, control);
+        let task = Task {
+            fence,
+            attempt: adopted.attempt,
+            queue: String::new(),
+            worker: self.name.clone(),
+            body,
+            saved: None,
+            layout: self.layout.clone(),
+            clock: self.clock.clone(),
+            control: slot.control.clone(),
+            checkpoint: slot.checkpoint.clone(),
+            stop: self.stop.clone(),
+            manner: Manner::Adopted,
+        };
+        self.begin(task);
     }
 
     /// Makes the slot of a claimed job, unless it has one. Says whether it has one now.
@@ -243,21 +320,23 @@ impl Dispatcher {
 
     // ── Adoption ────────────────────────────────────────────────────────────────────────────
 
-    fn adopt(&mut self, orphan: &Orphan) {
+    fn adopt(&mut self, orphan: &Orphan, body: Option<JobBody>) {
         let fence = orphan.lease.fence();
         tracing::warn!(
             job = fence.job.0,
             attempt = orphan.lease.attempt(),
             worker = %self.name,
-            "job {} lost its worker ({}); ending what is left of it",
+            "job {} lost its worker ({})",
             fence.job,
             orphan.class
         );
         let adopted = Adopted {
-            epoch: orphan.was.epoch,
+            attempt: orphan.lease.attempt(),
             class: orphan.class,
             is_cancelled: false,
             traces: self.traces(orphan),
+            body,
+            is_recorded: orphan.process.is_some(),
         };
         self.orphans.insert(fence, adopted);
         self.recover(fence);
@@ -280,15 +359,17 @@ impl Dispatcher {
         }
     }
 
-    /// Ends on a thread of the pool what is left of an adopted attempt.
+    /// Looks on a thread of the pool whether an adopted attempt lives, and ends what is left of it
+    /// where it does not.
     pub(super) fn recover(&mut self, fence: Fence) {
         let Some(adopted) = self.orphans.get(&fence) else {
             return;
         };
         let (traces, stop) = (adopted.traces.clone(), self.stop.clone());
+        let post = Post::at(&self.layout.run_directory(fence.job, fence.epoch));
         let handle = self
             .recoveries
-            .spawn_blocking(move || (fence, recovery::end_all(&traces, || stop.level())));
+            .spawn_blocking(move || (fence, recovery::recover(&post, &traces, || stop.level())));
         self.tasks.insert(handle.id(), fence);
     }
 

@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use queue_core::job::JobBody;
 use queue_core::store::Claimed;
-use queue_core::{Class, Epoch, Fence};
+use queue_core::{Class, Fence};
 
 use super::words;
 use crate::attempt::SharedCheckpoint;
@@ -42,15 +43,21 @@ pub(super) struct Slot {
     pub(super) phase: Phase,
     pub(super) control: Control,
     pub(super) checkpoint: SharedCheckpoint,
+    /// Whether the attempt ends with this worker.
+    pub(super) is_direct: bool,
 }
 
-/// A lease that was adopted: its attempt died with its worker.
+/// A lease that was taken over, until it is known whether its attempt lives.
 #[derive(Debug)]
 pub(super) struct Adopted {
-    pub(super) epoch: Epoch,
+    pub(super) attempt: u32,
     pub(super) class: Class,
     pub(super) is_cancelled: bool,
     pub(super) traces: crate::recovery::Traces,
+    /// What the attempt needs; none where the job is gone.
+    pub(super) body: Option<JobBody>,
+    /// Whether the worker that had it told the store of its process.
+    pub(super) is_recorded: bool,
 }
 
 /// All slots that are in use.
@@ -86,8 +93,28 @@ impl Slots {
             phase: Phase::Unread,
             control,
             checkpoint: SharedCheckpoint::default(),
+            is_direct: true,
         };
         self.slots.insert(fence, slot);
+    }
+
+    /// Makes a slot for an attempt that another worker started, and that goes on.
+    pub(super) fn insert_adopted(
+        &mut self,
+        fence: Fence,
+        adopted: &Adopted,
+        control: Control,
+    ) -> &Slot {
+        let is_recorded = adopted.is_recorded;
+        self.slots.entry(fence).or_insert(Slot {
+            attempt: adopted.attempt,
+            label: fence.job.to_string(),
+            since: Instant::now(),
+            phase: Phase::Running { is_recorded },
+            control,
+            checkpoint: SharedCheckpoint::default(),
+            is_direct: false,
+        })
     }
 
     pub(super) fn contains(&self, fence: Fence) -> bool {
@@ -143,6 +170,23 @@ impl Slots {
             .filter(|(_, slot)| matches!(slot.phase, Phase::Running { .. }))
             .map(|(fence, slot)| (*fence, SharedCheckpoint::clone(&slot.checkpoint)))
             .collect()
+    }
+
+    /// Leaves those attempts alone that go on by themselves, and asks the others to stop.
+    pub(super) fn leave_all(&self) {
+        for slot in self.slots.values() {
+            if slot.is_direct {
+                slot.stop(StopCause::Interrupted);
+            } else {
+                slot.control.let_go();
+            }
+        }
+    }
+
+    /// How many go on by themselves when this worker ends.
+    pub(super) fn lasting(&self) -> usize {
+        let lasts = |slot: &&Slot| !slot.is_direct && slot.phase != Phase::Over;
+        self.slots.values().filter(lasts).count()
     }
 
     /// Asks all attempts to stop that were not asked yet.

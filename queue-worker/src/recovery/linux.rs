@@ -9,25 +9,10 @@ use std::collections::HashSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::Signal;
 
 use super::Traces;
-
-/// A process as `/proc` shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Process {
-    pid: u32,
-    parent: u32,
-    group: u32,
-    /// Clock ticks between the boot and its start.
-    started: u64,
-}
-
-impl Process {
-    fn identity(&self) -> (u32, u64) {
-        (self.pid, self.started)
-    }
-}
+use crate::process::proc::{Process, processes, read, signal};
 
 /// The search for one attempt's processes.
 pub(super) struct Hunt {
@@ -139,56 +124,6 @@ fn carries(environment: &[u8], marks: &[Vec<u8>; 3]) -> bool {
     })
 }
 
-/// All processes that run, without this one.
-fn processes() -> Vec<Process> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| *pid != std::process::id())
-        .filter_map(read)
-        .collect()
-}
-
-/// A process that runs; none where it is gone, or ended and waits to be reaped.
-fn read(pid: u32) -> Option<Process> {
-    parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// Reads `/proc/PID/stat` (proc_pid_stat(5)): the fields after the last `)`, because the name
-/// before it may hold anything.
-fn parse(pid: u32, stat: &[u8]) -> Option<Process> {
-    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(&stat[name_end + 1..]).ok()?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    // Field 3, the state, is the first of the rest.
-    let field = |number: usize| fields.get(number - 3).copied();
-    if matches!(field(3)?, "Z" | "X" | "x") {
-        return None;
-    }
-    Some(Process {
-        pid,
-        parent: field(4)?.parse().ok()?,
-        group: field(5)?.parse().ok()?,
-        started: field(22)?.parse().ok()?,
-    })
-}
-
-fn signal(process: &Process, signals: &[Signal]) {
-    let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else {
-        return;
-    };
-    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
-        // It is gone.
-        return;
-    };
-    // Only now the number cannot change its meaning any more: is it still the proven process?
-    if read(process.pid).is_some_and(|now| now.started == process.started) {
-        for signal in signals {
-            let _ = pidfd_send_signal(&pidfd, *signal);
-        }
-    }
-}
-
 /// When the kernel started a child of ours, in clock ticks since boot; `None` where it has ended.
 pub(crate) fn start_of_child(pid: u32) -> Option<u64> {
     read(pid)
@@ -238,21 +173,6 @@ mod tests {
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-    }
-
-    #[test]
-    fn fields_are_read_behind_the_last_bracket() {
-        let rest = "S 7 8 9 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 4711 1 1";
-        let process = parse(12, format!("12 (a) Z (b)) {rest}").as_bytes()).unwrap();
-        let expected = Process {
-            pid: 12,
-            parent: 7,
-            group: 8,
-            started: 4711,
-        };
-        assert_eq!(process, expected);
-        assert_eq!(parse(12, b"12 (x) Z 1 1 1"), None);
-        assert_eq!(parse(12, b""), None);
     }
 
     #[test]

@@ -65,6 +65,16 @@ pub(super) struct Attempt<'a> {
     was_killed: bool,
     drain_cut: bool,
     leftovers: Leftovers,
+    reach: Reach,
+}
+
+/// Which processes belong to the attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The leader's group: all that can be told from outside, beside others in one worker.
+    Group,
+    /// Everything below this process, which was made for the attempt alone.
+    Tree,
 }
 
 /// The leader's end.
@@ -77,7 +87,11 @@ struct Ending {
 
 impl<'a> Attempt<'a> {
     /// Starting: opens the log, then starts the process. The error is the status of an attempt that never ran.
-    pub(super) fn start(spec: &'a Spec, control: &'a Control) -> Result<Self, Box<Status>> {
+    pub(super) fn start(
+        spec: &'a Spec,
+        control: &'a Control,
+        reach: Reach,
+    ) -> Result<Self, Box<Status>> {
         let started_at = wall_clock();
         let never = |ended, stopped_by| Box::new(never_ran(spec, started_at, ended, stopped_by));
         if let Some(cause) = control.snapshot().stop_cause {
@@ -108,7 +122,13 @@ impl<'a> Attempt<'a> {
             was_killed: false,
             drain_cut: false,
             leftovers: Leftovers::default(),
+            reach,
         })
+    }
+
+    /// The process that was started.
+    pub(super) fn leader(&self) -> u32 {
+        self.child.id()
     }
 
     /// Running: until the process ends, somebody stops it, or its time is up.
@@ -139,7 +159,7 @@ impl<'a> Attempt<'a> {
     ///
     /// Whoever is left then was left behind, and is asked to go.
     pub(super) fn settle(&mut self, until: Instant) -> Phase {
-        let live = self.child.live_members();
+        let live = self.live();
         if live == 0 {
             return self.begin_drain();
         }
@@ -159,7 +179,7 @@ impl<'a> Attempt<'a> {
     /// The leader's end is not enough: a shell ends at once while the program it started still saves.
     pub(super) fn stop(&mut self, kill_at: Instant) -> Phase {
         self.wait(Some(self.group_deadline(kill_at)));
-        if self.ending.is_some() && self.child.live_members() == 0 {
+        if self.ending.is_some() && self.live() == 0 {
             return self.begin_drain();
         }
         if is_past(Some(kill_at)) || self.control.snapshot().stops >= 2 {
@@ -179,7 +199,7 @@ impl<'a> Attempt<'a> {
                 give_up_at: give_up_at.max(Instant::now() + *GROUP_TICK.end()),
             };
         }
-        let live = self.child.live_members();
+        let live = self.live();
         if live == 0 {
             return self.begin_drain();
         }
@@ -188,7 +208,7 @@ impl<'a> Attempt<'a> {
             return self.begin_drain();
         }
         // Once more: for one that was joining the group as the first signal went out.
-        self.child.signal_group(Signal::KILL);
+        self.signal(Signal::KILL);
         Phase::Killing { give_up_at }
     }
 
@@ -244,14 +264,14 @@ impl<'a> Attempt<'a> {
     }
 
     fn ask_to_stop(&self, signal: Signal) {
-        self.child.signal_group(signal);
+        self.signal(signal);
         // A stopped process (Ctrl-Z, a read from a terminal) hears it only when it goes on.
-        self.child.signal_group(Signal::CONT);
+        self.signal(Signal::CONT);
     }
 
     fn begin_kill(&mut self) -> Phase {
         self.was_killed = true;
-        self.child.signal_group(Signal::KILL);
+        self.signal(Signal::KILL);
         Phase::Killing {
             give_up_at: Instant::now() + KILL_TAKES,
         }
@@ -260,6 +280,30 @@ impl<'a> Attempt<'a> {
     fn begin_drain(&mut self) -> Phase {
         Phase::Draining {
             until: deadline(Instant::now(), self.spec.drain),
+        }
+    }
+
+    /// How many processes of the attempt still run.
+    fn live(&self) -> u32 {
+        match self.reach {
+            #[cfg(target_os = "linux")]
+            Reach::Tree => {
+                u32::try_from(process::tree::live(self.child.id()).len()).unwrap_or(u32::MAX)
+            }
+            _ => self.child.live_members(),
+        }
+    }
+
+    /// Signals every process of the attempt.
+    fn signal(&self, signal: Signal) {
+        self.child.signal_group(signal);
+        #[cfg(target_os = "linux")]
+        if self.reach == Reach::Tree {
+            let group = self.child.id();
+            let escaped = process::tree::live(group).into_iter();
+            for process in escaped.filter(|process| process.group != group) {
+                process::proc::signal(&process, &[signal]);
+            }
         }
     }
 

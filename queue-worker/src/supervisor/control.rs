@@ -63,6 +63,8 @@ pub struct Snapshot {
     pub stops: u32,
     /// The first cause of these.
     pub stop_cause: Option<StopCause>,
+    /// Whether the worker leaves it to go on without it.
+    pub is_let_go: bool,
 }
 
 /// A handle on one attempt; see the module.
@@ -101,6 +103,12 @@ impl Control {
         self.shared.wakeup.ring();
     }
 
+    /// Leaves the attempt to go on without this worker, if it is one that can.
+    pub fn let_go(&self) {
+        self.lock().is_let_go = true;
+        self.shared.wakeup.ring();
+    }
+
     /// Says how the attempt is at the moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -123,11 +131,11 @@ impl Control {
         snapshot.last_output = Some(at);
     }
 
-    pub(super) fn wake_fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
         self.shared.wakeup.as_fd()
     }
 
-    pub(super) fn hush(&self) {
+    pub(crate) fn hush(&self) {
         self.shared.wakeup.hush();
     }
 

@@ -1,0 +1,193 @@
+//! Where an attempt and its worker meet: a few files in the attempt's run directory.
+//!
+//! `lock` is held (flock(2)) by the shim for as long as it lives, and carries the spec until the
+//! shim has read it; `control` is a pipe through which any worker stops it; `started` names the
+//! process; `status` says how it ended. What always holds: the lock is never free between the
+//! worker's decision to start and the shim's end, so a free lock without a status means that the
+//! attempt died; `started` and `status` are renamed into place and so are whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use queue_core::attempt::Started;
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, mkfifoat};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::supervisor::{Spec, Status, StopCause};
+
+/// The files of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Post {
+    directory: PathBuf,
+}
+
+/// What is found of an attempt whose worker is gone.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Its shim lives.
+    Alive,
+    /// It ended, and this is how.
+    Ended(Box<Status>),
+    /// Neither: what is left of it has to be ended.
+    Nothing,
+}
+
+impl Post {
+    /// The files in a run directory.
+    pub(crate) fn at(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    // ── The worker's side ───────────────────────────────────────────────────────────────────
+
+    /// Puts the spec there, under a lock that the file handed back holds until the last copy of
+    /// it is closed.
+    pub(crate) fn prepare(&self, spec: &Spec) -> io::Result<File> {
+        mkfifoat(CWD, self.path("control"), Mode::RUSR | Mode::WUSR)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.path("lock"))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        serde_json::to_writer(&mut file, spec)?;
+        file.rewind()?;
+        Ok(file)
+    }
+
+    /// Looks whether the attempt lives, or how it ended.
+    pub(crate) fn look(&self) -> Found {
+        // The status is read after the lock: it is in place before the lock is let go.
+        if self.is_held() {
+            return Found::Alive;
+        }
+        match self.status() {
+            Some(status) => Found::Ended(Box::new(status)),
+            None => Found::Nothing,
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        let Ok(file) = File::open(self.path("lock")) else {
+            return false;
+        };
+        flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+    }
+
+    /// Blocks until nobody holds the lock.
+    pub(crate) fn wait_until_free(&self) -> io::Result<()> {
+        let file = File::open(self.path("lock"))?;
+        loop {
+            match flock(&file, FlockOperation::LockShared) {
+                Err(rustix::io::Errno::INTR) => {}
+                answer => return Ok(answer?),
+            }
+        }
+    }
+
+    /// Asks the shim to stop the attempt. False when it does not listen yet, or no more.
+    pub(crate) fn stop(&self, cause: StopCause) -> bool {
+        let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("flags of open fit");
+        let pipe = OpenOptions::new()
+            .write(true)
+            .custom_flags(flags)
+            .open(self.path("control"));
+        pipe.and_then(|mut pipe| pipe.write_all(&[letter(cause)]))
+            .is_ok()
+    }
+
+    /// The process, once it was started.
+    pub(crate) fn started(&self) -> Option<Started> {
+        read(&self.path("started"))
+    }
+
+    /// How the attempt ended, once it did.
+    pub(crate) fn status(&self) -> Option<Status> {
+        read(&self.path("status"))
+    }
+
+    // ── The shim's side ─────────────────────────────────────────────────────────────────────
+
+    /// Takes the spec out of the lock's file: it holds the environment, which need not lie about.
+    pub(crate) fn take_spec(lock: &mut File) -> io::Result<Spec> {
+        let mut text = Vec::new();
+        lock.read_to_end(&mut text)?;
+        let spec = serde_json::from_slice(&text)?;
+        lock.set_len(0)?;
+        Ok(spec)
+    }
+
+    /// The end of the pipe through which the attempt is stopped; it never comes to an end.
+    pub(crate) fn listen(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path("control"))
+    }
+
+    pub(crate) fn write_started(&self, started: &Started) -> io::Result<()> {
+        self.write("started", started, false)
+    }
+
+    /// Puts the status in place; a power cut does not take it back.
+    pub(crate) fn write_status(&self, status: &Status) -> io::Result<()> {
+        self.write("status", status, true)
+    }
+
+    fn write(&self, name: &str, value: &impl Serialize, synced: bool) -> io::Result<()> {
+        let unfinished = self.path(&format!("{name}.tmp"));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)?;
+        file.write_all(&serde_json::to_vec(value)?)?;
+        if synced {
+            file.sync_all()?;
+        }
+        fs::rename(&unfinished, self.path(name))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// A cause as it goes through the pipe.
+fn letter(cause: StopCause) -> u8 {
+    match cause {
+        StopCause::Cancelled => b'c',
+        StopCause::LeaseLost => b'l',
+        StopCause::Interrupted => b'i',
+        StopCause::Timeout => b't',
+        StopCause::IdleTimeout => b's',
+    }
+}
+
+/// The cause that a letter stands for.
+pub(crate) fn cause(letter: u8) -> Option<StopCause> {
+    [
+        StopCause::Cancelled,
+        StopCause::LeaseLost,
+        StopCause::Interrupted,
+        StopCause::Timeout,
+        StopCause::IdleTimeout,
+    ]
+    .into_iter()
+    .find(|cause| self::letter(*cause) == letter)
+}

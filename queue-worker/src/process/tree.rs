@@ -1,0 +1,81 @@
+//! All processes below this one: what an attempt started, wherever its processes went.
+//!
+//! Used by the process that was made for one attempt and nothing else. It is a child subreaper
+//! (prctl(2), PR_SET_CHILD_SUBREAPER): orphans of its descendants become its own children, also
+//! those that called `setsid` or cleared their environment. What always holds: a process that was
+//! found is a descendant of this one, so it belongs to the attempt.
+
+use std::collections::HashSet;
+use std::fs;
+
+use rustix::process::{Pid, WaitOptions, waitpid};
+
+use super::proc::{self, Process};
+
+/// Makes this process the one that orphans of its descendants fall to.
+pub(crate) fn adopt_orphans() -> std::io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(
+        rustix::process::getpid(),
+    ))?)
+}
+
+/// The processes below this one that still run. Orphans among them that have ended are reaped;
+/// `leader` is left for its supervisor.
+pub(crate) fn live(leader: u32) -> Vec<Process> {
+    let own = std::process::id();
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    let mut parents = vec![own];
+    while let Some(parent) = parents.pop() {
+        for child in children(parent) {
+            if !seen.insert(child) {
+                continue;
+            }
+            match proc::read(child) {
+                Some(process) => {
+                    found.push(process);
+                    parents.push(child);
+                }
+                None if parent == own && child != leader => reap(child),
+                None => {}
+            }
+        }
+    }
+    found
+}
+
+/// The children of a process, by its threads' lists; by a look at all processes where the kernel
+/// keeps no lists (CONFIG_PROC_CHILDREN).
+fn children(parent: u32) -> Vec<u32> {
+    listed_children(parent).unwrap_or_else(|| {
+        let all = proc::processes().into_iter();
+        all.filter(|process| process.parent == parent)
+            .map(|process| process.pid)
+            .collect()
+    })
+}
+
+fn listed_children(parent: u32) -> Option<Vec<u32>> {
+    let mut found = Vec::new();
+    let Ok(threads) = fs::read_dir(format!("/proc/{parent}/task")) else {
+        // It has ended.
+        return Some(found);
+    };
+    for thread in threads.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(list) => found.extend(
+                list.split_ascii_whitespace()
+                    .filter_map(|n| n.parse::<u32>().ok()),
+            ),
+            Err(_) if thread.path().exists() => return None,
+            Err(_) => {}
+        }
+    }
+    Some(found)
+}
+
+fn reap(child: u32) {
+    if let Some(pid) = i32::try_from(child).ok().and_then(Pid::from_raw) {
+        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+    }
+}
