@@ -15,7 +15,10 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
+use support::PATIENCE;
 use tempfile::TempDir;
 
 pub(crate) struct Scene {
@@ -156,15 +159,28 @@ impl User {
     }
 
     #[track_caller]
-    pub(crate) fn ended(mut self) -> Ended {
-        let mut status = None;
-        support::wait_until(&format!("the end of {}", self.words), || {
-            status = self.child.try_wait().unwrap();
-            status.is_some()
-        });
+    pub(crate) fn ended(self) -> Ended {
+        self.ended_among(1)
+    }
+
+    /// Waits for its end as one of so many that share the machine: as much longer.
+    #[track_caller]
+    pub(crate) fn ended_among(mut self, processes: u32) -> Ended {
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(
+                began.elapsed() < PATIENCE * processes,
+                "waited in vain for the end of {}",
+                self.words
+            );
+            thread::sleep(Duration::from_millis(5));
+        };
         Ended {
             words: self.words.clone(),
-            status: status.unwrap(),
+            status,
             lines: fs::read_to_string(&self.stdout)
                 .unwrap()
                 .lines()
