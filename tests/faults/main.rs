@@ -14,6 +14,7 @@ mod full_disk;
 mod killed;
 mod large;
 mod locks;
+mod product;
 mod scene;
 mod sources;
 mod together;
