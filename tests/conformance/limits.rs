@@ -314,3 +314,66 @@ fn limits_are_listed_by_name() {
     assert_eq!(limits[0].quota, quota("1/s", 1));
     assert_eq!((limits[0].available, limits[0].next_at), (1, None));
 }
+
+#[test]
+fn a_job_that_needs_many_tokens_is_not_passed_by_those_that_need_one() {
+    let q = TestQueue::new();
+    q.set_limit("api", "1/s", 10);
+    q.enqueue(needs(&["api=10"]));
+    q.start("a");
+    let greedy = q.enqueue(needs(&["api=10"]));
+    let modest = q.enqueue_many(30, &needs(&["api"]));
+    let free = q.enqueue("free");
+    assert_eq!(q.claim_order("a", 50), [free], "it needs no token");
+    for _ in 0..9 {
+        q.advance(SECOND);
+        assert_eq!(q.claim_order("a", 50), [], "the tokens are saved up");
+        assert!(matches!(&q.why(modest[0])[0], Cause::LimitEmpty { .. }));
+    }
+    q.advance(SECOND);
+    assert_eq!(q.claim_order("a", 50), [greedy]);
+    q.advance(2 * SECOND);
+    assert_eq!(q.claim_order("a", 50), modest[..2]);
+}
+
+#[test]
+fn a_job_of_a_higher_rank_takes_tokens_that_another_one_waits_for() {
+    let q = TestQueue::new();
+    q.set_limit("api", "1/s", 10);
+    q.enqueue(needs(&["api=10"]));
+    q.start("a");
+    let greedy = q.enqueue(needs(&["api=10"]));
+    assert_eq!(q.claim_order("a", 5), []);
+    q.advance(5 * SECOND);
+    let urgent = q.enqueue(NewJob {
+        priority: 5,
+        ..needs(&["api"])
+    });
+    assert_eq!(q.claim_order("a", 5), [urgent]);
+    q.advance(5 * SECOND);
+    assert_eq!(q.claim_order("a", 5), [], "it took one of the ten");
+    q.advance(SECOND);
+    assert_eq!(q.claim_order("a", 5), [greedy]);
+}
+
+#[test]
+fn tokens_are_not_saved_for_a_job_that_went_away() {
+    for leave in [
+        |q: &TestQueue, job| drop(q.cancel(job)),
+        |q: &TestQueue, job| drop(q.hold(job)),
+        |q: &TestQueue, _| q.pause("greedy", true),
+    ] {
+        let q = TestQueue::new();
+        q.set_limit("api", "1/h", 10);
+        q.enqueue(needs(&["api=9"]));
+        q.start("a");
+        let greedy = q.enqueue(NewJob {
+            queue: "greedy".to_owned(),
+            ..needs(&["api=10"])
+        });
+        let modest = q.enqueue(needs(&["api"]));
+        assert_eq!(q.claim_order("a", 5), []);
+        leave(&q, greedy);
+        assert_eq!(q.claim_order("a", 5), [modest]);
+    }
+}

@@ -80,10 +80,12 @@ fn shut(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
         |row| {
             let paused_at = rows::optional_at(row, "paused_at")?;
             let room: (Option<u32>, u64) = (row.get("concurrency")?, row.get("running")?);
-            Ok((paused_at, room))
+            let shut_by: Option<String> = row.get("shut_by")?;
+            let lane = shut_by.zip(rows::optional_at(row, "shut_until")?);
+            Ok((paused_at, room, lane))
         },
     )?;
-    let Some((paused_at, (concurrency, running))) = facts else {
+    let Some((paused_at, (concurrency, running), lane)) = facts else {
         return Ok(causes);
     };
     if let Some(since) = paused_at {
@@ -92,8 +94,10 @@ fn shut(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
             since,
         });
     }
-    // From the bucket itself: a lane is shut only once a claim has looked at it.
-    if let Some((limit, until)) = limits::empty(c, &job.limits, now)? {
+    // From the bucket itself: a lane is shut only once a claim has looked at it. A lane that is
+    // shut although there are tokens stands behind one that waits for more of them.
+    let reserved = lane.filter(|(_, until)| *until > now);
+    if let Some((limit, until)) = limits::empty(c, &job.limits, now)?.or(reserved) {
         causes.push(Cause::LimitEmpty { limit, until });
     }
     if let Some(key) = &job.concurrency_key {

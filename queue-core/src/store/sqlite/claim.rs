@@ -4,7 +4,7 @@
 //! whose key or queue is full, is passed over as a whole. Tokens are decided in memory and
 //! written only for jobs that were taken, so an idle look burns nothing.
 
-use super::{fault::Done, lease::Term, limits::Buckets, rows, sql, tx::Tx};
+use super::{fault::Done, lanes::Order, lease::Term, limits::Buckets, rows, sql, tx::Tx};
 use crate::{
     failpoint,
     job::{JobId, LimitUse},
@@ -30,7 +30,8 @@ pub(super) fn claim(
     while claimed.len() < wanted.most
         && let Some(mut lane) = line.next(tx)?
     {
-        if !keys.has_room(tx, &lane.key)? || !buckets.admit(tx, lane.id, &lane.limits)? {
+        let order = lane.order();
+        if !keys.has_room(tx, &lane.key)? || !buckets.admit(tx, order, &lane.limits)? {
             continue;
         }
         tx.touch(lane.id);
@@ -66,13 +67,10 @@ struct Lane {
 }
 
 impl Lane {
-    /// Lanes are served in this order.
     fn order(&self) -> Order {
         (self.rank, self.head, self.id)
     }
 }
-
-type Order = (i64, i64, i64);
 
 /// A pending job at the head of its lane.
 struct Head {

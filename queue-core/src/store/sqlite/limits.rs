@@ -1,9 +1,16 @@
 //! Named limits: token buckets whose level lives in one row each.
 //!
 //! [`Buckets`] decides for one claim, in memory; what was spent is written with the claim itself,
-//! so tokens used equal jobs claimed. A bucket that is empty shuts the lanes that ask for it.
+//! so tokens used equal jobs claimed. A bucket that has not enough for a lane shuts it, and then
+//! also those that rank behind it and ask for the same bucket: they would take the tokens that
+//! the first one waits for.
 
-use super::{fault::Done, sql, tx::Tx};
+use super::{
+    fault::Done,
+    lanes::{self, Order},
+    sql,
+    tx::Tx,
+};
 use crate::{
     bucket::{self, Decision, Quota},
     clock::Timestamp,
@@ -49,30 +56,43 @@ fn read(tx: &Tx<'_>, name: &str) -> Done<Option<Bucket>> {
 #[derive(Default)]
 pub(super) struct Buckets {
     known: BTreeMap<String, Option<Bucket>>,
+    /// Who stands first before each bucket and waits for it, and until when.
+    first: BTreeMap<String, Option<(Order, Timestamp)>>,
     shut: Vec<(i64, String, Timestamp)>,
 }
 
 impl Buckets {
-    /// Whether every bucket that a lane asks for has enough for one of its jobs. If not, the lane
-    /// is to be left out until the last of them has.
-    pub(super) fn admit(&mut self, tx: &Tx<'_>, lane: i64, limits: &[LimitUse]) -> Done<bool> {
+    /// Whether every bucket that a lane asks for has enough for one of its jobs, and nobody who
+    /// ranks before it waits for it. If not, the lane is to be left out until the last of them
+    /// has. Lanes have to be asked about in their order.
+    pub(super) fn admit(&mut self, tx: &Tx<'_>, lane: Order, limits: &[LimitUse]) -> Done<bool> {
         let now_ns = bucket::nanos_at(tx.now.wall);
         let mut latest: Option<(Timestamp, &str)> = None;
         for limit in limits {
+            let reserved = self.reserved(tx, lane, &limit.name)?;
             let Some(bucket) = self.bucket(tx, &limit.name)? else {
                 continue;
             };
             let until = match bucket::decide(&bucket.quota, bucket.tat, now_ns, limit.cost) {
-                Decision::Granted { .. } => continue,
+                Decision::Granted { .. } => match reserved {
+                    Some(until) => until,
+                    None => continue,
+                },
                 Decision::Wait { until_ns, repair } => {
                     if repair.is_some() {
                         bucket.tat = repair;
                         bucket.changed = true;
                     }
-                    bucket::millis_from(until_ns)
+                    let filled = bucket::millis_from(until_ns);
+                    reserved.map_or(filled, |until| until.max(filled))
                 }
-                // Refused when it was asked for; only a hand-edited row gets here.
-                Decision::Never { .. } => tx.now.wall.saturating_add(Duration::from_secs(3_600)),
+                // Refused when it was asked for; only a hand-edited row gets here. Nobody has to
+                // wait behind it.
+                Decision::Never { .. } => {
+                    let until = tx.now.wall.saturating_add(Duration::from_secs(3_600));
+                    self.shut.push((lane.2, String::new(), until));
+                    return Ok(false);
+                }
             };
             if latest.is_none_or(|(other, _)| until > other) {
                 latest = Some((until, &limit.name));
@@ -81,8 +101,24 @@ impl Buckets {
         let Some((until, limit)) = latest else {
             return Ok(true);
         };
-        self.shut.push((lane, limit.to_owned(), until));
+        self.first
+            .entry(limit.to_owned())
+            .or_default()
+            .get_or_insert((lane, until));
+        self.shut.push((lane.2, limit.to_owned(), until));
         Ok(false)
+    }
+
+    /// Until when the tokens of a bucket are kept for somebody who ranks before `lane`.
+    fn reserved(&mut self, tx: &Tx<'_>, lane: Order, limit: &str) -> Done<Option<Timestamp>> {
+        if !self.first.contains_key(limit) {
+            self.first
+                .insert(limit.to_owned(), lanes::first_shut(tx, limit)?);
+        }
+        let first = self.first.get(limit).copied().flatten();
+        Ok(first
+            .filter(|(order, _)| *order < lane)
+            .map(|(_, until)| until))
     }
 
     /// Takes the tokens of one job. Call after [`Buckets::admit`] let its lane through.

@@ -69,6 +69,7 @@ pub(super) fn set(tx: &Tx<'_>, name: &str, change: &QueueChange) -> Done<Queue> 
     if let Some(concurrency) = change.concurrency {
         found.concurrency = concurrency;
     }
+    let paused_now = change.paused == Some(true);
     let ageing_changed = change.ageing.is_some_and(|ageing| ageing != found.ageing);
     if let Some(ageing) = change.ageing {
         found.ageing = ageing;
@@ -84,6 +85,10 @@ pub(super) fn set(tx: &Tx<'_>, name: &str, change: &QueueChange) -> Done<Queue> 
     )?;
     if ageing_changed {
         tx.run(sql::REFRESH_QUEUE_LANES, named_params! {":queue": name})?;
+    }
+    if ageing_changed || paused_now {
+        // The line before a bucket is another one by that.
+        tx.run(sql::REOPEN_ALL_LANES, [])?;
     }
     Ok(found)
 }

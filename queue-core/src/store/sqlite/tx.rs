@@ -3,7 +3,7 @@
 //! Whoever moves a job into or out of `pending` touches its lane; [`Tx::settle`] then notes the
 //! new head of each touched lane, once, before the commit.
 
-use super::{fault::Done, sql};
+use super::{fault::Done, lanes, sql};
 use crate::{clock::Now, job::JobId};
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params};
 use std::{cell::RefCell, collections::BTreeSet};
@@ -80,7 +80,7 @@ impl<'c> Tx<'c> {
     /// Brings the touched lanes up to date. The last step of every change.
     pub(super) fn settle(&self) -> Done<()> {
         for lane in self.touched.take() {
-            self.run(sql::REFRESH_LANE, named_params! {":lane": lane})?;
+            lanes::refresh(self, lane)?;
         }
         Ok(())
     }
