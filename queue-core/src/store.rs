@@ -399,6 +399,9 @@ impl Default for Claim {
 pub struct Cycled {
     /// What became of the jobs whose attempts ended.
     pub finished: Vec<(Fence, Finished)>,
+    /// Attempts that were dropped from the history of their jobs, because they did not count and
+    /// newer ones like them are kept: their logs are of no more use.
+    pub forgotten: Vec<(JobId, Epoch)>,
     /// Fences that hold no more: stop what runs under them, and write nothing.
     pub lost: Vec<Fence>,
     /// Leases whose job somebody asked to cancel.

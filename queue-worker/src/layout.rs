@@ -112,6 +112,16 @@ impl Layout {
         Ok(directory)
     }
 
+    /// Removes the log of one process tree. One that is gone is as good.
+    pub fn remove_log(&self, job: JobId, epoch: Epoch) {
+        let log = self.log(job, epoch);
+        if let Err(error) = fs::remove_file(&log)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(log = %log.display(), %error, "a log cannot be removed");
+        }
+    }
+
     /// Removes the run directory with whatever the job left in it. One that is gone is as good.
     pub fn remove_run_directory(&self, job: JobId, epoch: Epoch) {
         let directory = self.run_directory(job, epoch);

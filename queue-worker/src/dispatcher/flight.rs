@@ -72,6 +72,9 @@ impl Flight {
             for (fence, _) in &cycled.finished {
                 self.layout.remove_run_directory(fence.job, fence.epoch);
             }
+            for (job, epoch) in &cycled.forgotten {
+                self.layout.remove_log(*job, *epoch);
+            }
             is_done = self.ask(claimed.is_empty());
             let orphans: Vec<JobId> = cycled.orphans.iter().map(|one| one.lease.job()).collect();
             if !orphans.is_empty() {
@@ -160,5 +163,65 @@ impl Flight {
                         && !(*scheduled_too && outlook.scheduled > 0)
                 }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use queue_core::attempt::{KEPT_UNCOUNTED, Outcome, Report};
+    use queue_core::store::Claim;
+    use queue_core::store::sqlite::{OpenOptions, SqliteStore};
+    use queue_core::worker::NewWorker;
+    use queue_core::{NewJob, StoppedClock};
+    use std::fs;
+
+    #[test]
+    fn the_logs_of_tries_that_are_forgotten_go_with_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("queue.db");
+        let store = Arc::new(SqliteStore::open(&path, &OpenOptions::default()).unwrap());
+        let layout = Arc::new(Layout::beside(&path).unwrap());
+        let clock = Arc::new(StoppedClock::new());
+        let about = NewWorker {
+            name: "w".to_owned(),
+            host: "here".to_owned(),
+            pid: 1,
+            concurrency: 1,
+            queues: Vec::new(),
+            version: "0".to_owned(),
+        };
+        let worker = store.register_worker(&about, &clock.now()).unwrap();
+        let job = store
+            .enqueue(NewJob::argv(["x"]), &clock.now())
+            .unwrap()
+            .id();
+        let mut ended = Vec::new();
+        let tries = u64::from(KEPT_UNCOUNTED) + 10;
+        for _ in 0..tries {
+            let flight = Flight {
+                store: store.clone(),
+                clock: clock.clone(),
+                layout: Arc::clone(&layout),
+                cycle: Cycle {
+                    ended: std::mem::take(&mut ended),
+                    claim: Some(Claim::default()),
+                    ..Cycle::of(worker)
+                },
+                unread: Vec::new(),
+                question: None,
+            };
+            let fence = flight.fly().ready.pop().unwrap().claimed.lease.fence();
+            fs::write(layout.log(job, fence.epoch), "x").unwrap();
+            ended.push((fence, Report::new(Outcome::HandedBack, clock.now().wall)));
+        }
+        let kept = store.detail(job, &clock.now()).unwrap().attempts;
+        let any = layout.log(job, kept[0].epoch);
+        assert_eq!(
+            fs::read_dir(any.parent().unwrap()).unwrap().count(),
+            kept.len()
+        );
+        assert!(kept.iter().all(|one| layout.log(job, one.epoch).exists()));
+        assert!((kept.len() as u64) < tries, "some are forgotten");
     }
 }

@@ -71,7 +71,13 @@ fn tell(tx: &Tx<'_>, cycle: &Cycle, cycled: &mut Cycled) -> Done<()> {
     }
     for (fence, report) in &cycle.ended {
         match outcome::finish(tx, *fence, report)? {
-            Some(finished) => cycled.finished.push((*fence, finished)),
+            Some(told) => {
+                cycled.finished.push((*fence, told.finished));
+                let forgotten = told.forgotten.into_iter();
+                cycled
+                    .forgotten
+                    .extend(forgotten.map(|epoch| (fence.job, epoch)));
+            }
             None => cycled.lost.push(*fence),
         }
     }

@@ -6,28 +6,39 @@ use crate::{
     clock::Timestamp,
     failpoint,
     job::Job,
-    lease::Fence,
+    lease::{Epoch, Fence},
     retry,
     state::{Class, Disposition, State, Verb, WaitReason},
 };
 use rusqlite::named_params;
 
+/// What came of an outcome.
+pub(super) struct Told {
+    pub(super) finished: Finished,
+    /// The attempts that the job's history no longer holds.
+    pub(super) forgotten: Vec<Epoch>,
+}
+
 /// Ends the attempt that holds the lease of `fence`. `None` when that lease is lost.
-pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<Finished>> {
+pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<Told>> {
     let Some(before) = super::lease::held(tx, fence)? else {
         return Ok(None);
     };
     let (verb, after) = decide(&before, report, tx.now.wall);
-    write_attempt(tx, fence, report, &after)?;
+    let forgotten = write_attempt(tx, fence, report, &after)?;
     failpoint::hit("outcome.attempt_ended");
     moves::apply(tx, verb, &before, &after)?;
     failpoint::hit("outcome.job_moved");
-    Ok(Some(match after.state {
+    let finished = match after.state {
         State::Completed => Finished::Completed,
         State::Failed => Finished::Failed,
         State::Cancelled => Finished::Cancelled,
         State::Scheduled => Finished::Retry(after.run_at.unwrap_or(tx.now.wall)),
         State::Pending | State::Blocked | State::InProgress => Finished::Pending,
+    };
+    Ok(Some(Told {
+        finished,
+        forgotten,
     }))
 }
 
@@ -101,7 +112,8 @@ fn schedule(job: &mut Job, at: Timestamp, reason: WaitReason) {
     job.wait_reason = Some(reason);
 }
 
-fn write_attempt(tx: &Tx<'_>, fence: Fence, report: &Report, after: &Job) -> Done<()> {
+/// Writes the end of an attempt, and returns the attempts that are dropped for it.
+fn write_attempt(tx: &Tx<'_>, fence: Fence, report: &Report, after: &Job) -> Done<Vec<Epoch>> {
     let class = match &report.outcome {
         Outcome::Completed { .. } => None,
         Outcome::Failed { class, .. } | Outcome::Stalled { class } => Some(*class),
@@ -133,13 +145,14 @@ fn write_attempt(tx: &Tx<'_>, fence: Fence, report: &Report, after: &Job) -> Don
             named_params! {":job": after.id.0, ":result": serde_json::to_string(result)?},
         )?;
     }
-    if matches!(class, Some(Class::Snoozed | Class::Interrupted)) {
-        tx.run(
-            sql::FORGET_UNCOUNTED,
-            named_params! {":job": fence.job.0, ":kept": KEPT_UNCOUNTED},
-        )?;
+    if !matches!(class, Some(Class::Snoozed | Class::Interrupted)) {
+        return Ok(Vec::new());
     }
-    Ok(())
+    tx.all(
+        sql::FORGET_UNCOUNTED,
+        named_params! {":job": fence.job.0, ":kept": KEPT_UNCOUNTED},
+        |row| row.get(0).map(Epoch),
+    )
 }
 
 /// The nearest number that a column holds: one attempt's absurd measurement must not keep the
