@@ -5,7 +5,7 @@ use regex::Regex;
 use std::collections::BTreeMap;
 
 /// The words that stand for the ideas of the queue.
-const WORDS: [&str; 35] = [
+const WORDS: [&str; 39] = [
     "Adopt",
     "Ageing",
     "Attempt",
@@ -15,6 +15,7 @@ const WORDS: [&str; 35] = [
     "Concurrency key",
     "Condition",
     "Dependency",
+    "Direct",
     "Epoch",
     "Failed",
     "Failure class",
@@ -25,6 +26,7 @@ const WORDS: [&str; 35] = [
     "Job",
     "Lane",
     "Lease",
+    "Let go",
     "Limit",
     "Outcome",
     "Priority",
@@ -33,6 +35,7 @@ const WORDS: [&str; 35] = [
     "Requeue",
     "Rescue",
     "Retry",
+    "Shim",
     "Slot",
     "Snooze",
     "Stall",
@@ -41,6 +44,7 @@ const WORDS: [&str; 35] = [
     "Unique key",
     "Wait reason",
     "Worker",
+    "Worker death",
 ];
 
 #[test]

@@ -21,12 +21,24 @@ fn suite(folder: &Path) -> String {
 
 #[test]
 fn every_promise_names_tests_that_exist() {
-    let page = pages::read("docs/promises.md");
+    let sections = assert_promises("docs/promises.md");
+    assert_eq!(sections, 7);
+}
+
+#[test]
+fn every_promise_says_how_far_it_reaches_and_names_a_test() {
+    let sections = assert_promises("docs/reliability.md");
+    assert!(sections > 7, "promises, and what stands beside them");
+}
+
+/// Asserts that the first seven sections of a page are the promises of the README, and that each
+/// names tests, which are there. Returns how many sections there are.
+fn assert_promises(page: &str) -> usize {
+    let page = pages::read(page);
     let readme = pages::read("README.md");
-    let test = Regex::new(r"(?m)^- `(tests/[a-z]+/)`: `([a-z_0-9]+)`$").unwrap();
+    let test = Regex::new(r"(?m)^- `(tests/[a-z]+/)`: `([a-z_0-9]+)`$").expect("it is a constant");
     let sections: Vec<&str> = page.split("\n## ").skip(1).collect();
-    assert_eq!(sections.len(), 7);
-    for (index, section) in sections.iter().enumerate() {
+    for (index, section) in sections.iter().take(7).enumerate() {
         let title = section.lines().next().expect("a section has a title");
         let number = format!("{}. ", index + 1);
         let promise = title
@@ -45,4 +57,5 @@ fn every_promise_names_tests_that_exist() {
         }
         assert!(named > 0, "{title} names no test");
     }
+    sections.len()
 }

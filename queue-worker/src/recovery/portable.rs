@@ -1,6 +1,7 @@
 //! Systems without `/proc`: nothing can be proven about a process, so none is signalled.
 //!
-//! A worker that dies there leaves what it ran to itself; `docs` name this as a difference.
+//! An attempt whose shim dies there (or its worker, where it has no shim) leaves what it ran to
+//! itself; `docs/reliability.md` names this as a difference.
 
 use super::Traces;
 
