@@ -33,8 +33,9 @@ pub struct WorkArgs {
 
     /// How long a job stays ours when nothing is heard from this worker
     ///
-    /// Extended every third of it, or every 10s. When it runs out another worker ends what is left
-    /// of the job and tries it again. 30s where not given.
+    /// Extended every third of it, or every 10s. When it runs out another worker adopts the job, or
+    /// ends what is left of it and tries it again. This is for workers that hang: the death of one is
+    /// noticed within about a second. 30s where not given.
     #[arg(long, value_name = "DURATION", value_parser = parse_lease)]
     pub lease: Option<Duration>,
 

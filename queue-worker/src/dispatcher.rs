@@ -379,11 +379,13 @@ impl Dispatcher {
         match level {
             StopLevel::Work => {}
             StopLevel::Drain => {
-                tracing::info!(worker = %self.name, "stopping: {running} left to end; a second signal hands them back");
+                tracing::info!(worker = %self.name, "stopping: {running} left to end; a second signal ends the worker now");
             }
             StopLevel::HandBack => {
-                let lasting = words::jobs(self.slots.lasting());
-                tracing::info!(worker = %self.name, "stopping now: {running} handed back, {lasting} of them left running");
+                let lasting = self.slots.lasting();
+                let returned = words::jobs(self.slots.running().saturating_sub(lasting));
+                let lasting = words::jobs(lasting);
+                tracing::info!(worker = %self.name, "stopping now: {lasting} left running for the next worker, {returned} handed back");
                 self.slots.leave_all();
                 self.hand_back_unread();
             }

@@ -24,8 +24,9 @@ const FAILED: u8 = 5;
 /// Runs the jobs of a queue
 ///
 /// The same as `qcli work`, for service managers and scripts. The first INT or TERM lets running
-/// jobs end and starts no more; the second stops them and hands them back without costing an
-/// attempt; the third kills them.
+/// jobs end and starts no more. The second ends the worker and leaves them running: the next worker
+/// adopts them. Jobs run with `--direct` are stopped then and handed back without costing an attempt;
+/// a third signal kills those.
 #[derive(Debug, Parser)]
 #[command(
     name = "queue-worker",

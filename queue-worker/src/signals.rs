@@ -18,9 +18,10 @@ pub enum StopLevel {
     Work,
     /// It claims nothing more and ends when what runs has ended.
     Drain,
-    /// It stops what runs and hands the leases back; those attempts do not count.
+    /// It ends. Attempts in a shim go on for the next worker; direct ones are stopped and their
+    /// leases handed back, and those attempts do not count.
     HandBack,
-    /// It kills what does not stop.
+    /// It kills those direct attempts that do not stop.
     Kill,
 }
 

@@ -1,8 +1,8 @@
 //! A worker from its start to its end.
 //!
 //! `queue-worker`, `qcli work` and `qcli run` call [`run`], and so may any program that embeds the
-//! queue. What always holds: it returns only when nothing that it started still runs, except what
-//! the system does not let it kill, and it has told the store so.
+//! queue. What always holds: when it returns, whatever it started has ended and the store was told
+//! so, except attempts that it left to the next worker and what the system does not let it kill.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -114,11 +114,11 @@ impl Summary {
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// The store takes no more writes from this process.
-    #[error("the worker stopped, and with it all it ran: the store cannot be used any more")]
+    #[error("the worker stopped: the store cannot be used any more")]
     Store(#[source] queue_core::Error),
     /// It was told to end at once while the store could not be used.
     #[error(
-        "the worker was told to end before the store took {outcomes} outcomes; those jobs run again: {problem}"
+        "the worker was told to end before the store took {outcomes} outcomes; the next worker takes those jobs up: {problem}"
     )]
     Untold {
         /// How many.

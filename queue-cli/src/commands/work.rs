@@ -14,9 +14,10 @@ use crate::exit_code::ExitCode;
 /// Run waiting jobs, in the foreground
 ///
 /// Several workers may run on one store, on one machine; each job is run by one of them. The first Ctrl-C (or TERM)
-/// lets running jobs end and starts no more; the second stops them and hands them back without costing an attempt; the
-/// third kills them. What happens to each job is told on standard error: `-q` for trouble only, `-v` for more, `--json`
-/// for one JSON event a line.
+/// lets running jobs end and starts no more. The second ends the worker and leaves them running: the next worker adopts
+/// them. Jobs run with `--direct` are stopped then and handed back without costing an attempt; a third signal kills
+/// those. What happens to each job is told on standard error: `-q` for trouble only, `-v` for more, `--json` for one
+/// JSON event a line.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qcli work                          one job per processor core, until stopped
@@ -61,7 +62,7 @@ fn explain(error: &WorkerError) -> CliError {
         cause = error.source();
     }
     told.hint(
-        "`qcli doctor` looks at the store; jobs that ran here run again when a worker is started",
+        "`qcli doctor` looks at the store; jobs that ran here are taken up by the next worker",
     )
 }
 
