@@ -60,7 +60,7 @@ impl Post {
             .mode(0o600)
             .open(self.path("lock"))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        serde_json::to_writer(&mut file, spec)?;
+        file.write_all(&serde_json::to_vec(spec)?)?;
         file.rewind()?;
         Ok(file)
     }
