@@ -61,7 +61,8 @@ pub trait Store: Send + Sync {
     /// One cycle of a worker in one transaction, in this order: writes what started and what
     /// ended, extends leases, promotes what is due, takes over leases that ran out, claims.
     ///
-    /// A fence that no longer holds is not an error here: it is listed in [`Cycled::lost`].
+    /// A fence that no longer holds is not an error here: it is listed in [`Cycled::lost`]. A job
+    /// whose row cannot be read fails with class `bad_payload`, and the cycle goes on.
     fn cycle(&self, cycle: &Cycle, now: &Now) -> Result<Cycled>;
 
     /// Claims up to `most` jobs: those of highest priority first, and of these the oldest.

@@ -241,6 +241,21 @@ impl TestQueue {
         }
     }
 
+    /// Makes the retry policy in a job's row unreadable, as somebody who edits the file might.
+    pub fn spoil_row(&self, job: JobId) {
+        match self.engine {
+            Engine::Sqlite => {
+                let changed = rusqlite::Connection::open(self.file())
+                    .and_then(|connection| {
+                        let spoil = "update job set backoff = 'no such' where id = ?";
+                        connection.execute(spoil, [job.0])
+                    })
+                    .expect("the file of the store can be opened beside it");
+                assert_eq!(changed, 1, "job {job} is there");
+            }
+        }
+    }
+
     // ── Workers ─────────────────────────────────────────────────────────────────────────────
 
     /// The worker of this name, registered on its first mention.

@@ -27,6 +27,7 @@ mod queues;
 mod rows;
 mod sql;
 mod tx;
+mod unreadable;
 mod upkeep;
 mod writer;
 

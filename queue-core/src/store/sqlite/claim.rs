@@ -31,7 +31,12 @@ pub(super) fn claim(
         && let Some(mut lane) = line.next(tx)?
     {
         let order = lane.order();
-        if !keys.has_room(tx, &lane.key)? || !buckets.admit(tx, order, &lane.limits)? {
+        let Some(limits) = &lane.limits else {
+            tracing::warn!(lane = lane.id, "the limits of a lane cannot be read");
+            buckets.shut_for_a_while(tx, lane.id);
+            continue;
+        };
+        if !keys.has_room(tx, &lane.key)? || !buckets.admit(tx, order, limits)? {
             continue;
         }
         tx.touch(lane.id);
@@ -39,7 +44,7 @@ pub(super) fn claim(
             continue;
         };
         let queued_at = head.queued_at;
-        buckets.spend(&lane.limits, tx.now.wall);
+        buckets.spend(limits, tx.now.wall);
         failpoint::hit("claim.tokens_spent");
         claimed.push(take(tx, worker, &term, line.name_of(&lane), head)?);
         keys.take(&lane.key);
@@ -60,7 +65,8 @@ struct Lane {
     id: i64,
     /// Which of the queues of the line it belongs to.
     queue: usize,
-    limits: Vec<LimitUse>,
+    /// Not there where somebody wrote what cannot be read.
+    limits: Option<Vec<LimitUse>>,
     key: String,
     rank: i64,
     head: i64,
@@ -89,7 +95,8 @@ fn head_of(tx: &Tx<'_>, lane: i64) -> Done<Option<Head>> {
             id: JobId(row.get(0)?),
             epoch: row.get(1)?,
             holder: row.get(2)?,
-            attempt: row.get(3)?,
+            // What counts beyond that was written by hand; the outcome will find it.
+            attempt: u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX),
             name: row.get(4)?,
             position: row.get(5)?,
             queued_at: row.get(6)?,
@@ -107,7 +114,7 @@ fn take(tx: &Tx<'_>, worker: WorkerId, term: &Term, queue: &str, head: Head) -> 
     )?;
     failpoint::hit("claim.job_taken");
     let epoch = Epoch(head.epoch + 1);
-    let number = head.attempt + 1;
+    let number = head.attempt.saturating_add(1);
     tx.run(
         sql::INSERT_ATTEMPT,
         named_params! {
@@ -262,7 +269,7 @@ impl Source {
             Ok(Lane {
                 id: row.get("id")?,
                 queue: index,
-                limits: rows::json(row, "limits")?,
+                limits: rows::json(row, "limits").ok(),
                 key: row.get("concurrency_key")?,
                 rank: row.get("rank")?,
                 head: row.get("head")?,

@@ -5,8 +5,10 @@ use super::{
     fault::{Done, Fault},
     lanes, lease, moves, outcome, sql,
     tx::Tx,
+    unreadable::{self, Step},
 };
 use crate::{
+    attempt::Finished,
     clock::{BootId, Timestamp},
     error::Error,
     failpoint,
@@ -70,7 +72,15 @@ fn tell(tx: &Tx<'_>, cycle: &Cycle, cycled: &mut Cycled) -> Done<()> {
         }
     }
     for (fence, report) in &cycle.ended {
-        match outcome::finish(tx, *fence, report)? {
+        let told = match unreadable::own(tx, fence.job, || outcome::finish(tx, *fence, report))? {
+            Step::Done(told) => told,
+            Step::Failed => {
+                cycled.finished.push((*fence, Finished::Failed));
+                continue;
+            }
+            Step::Skipped => None,
+        };
+        match told {
             Some(told) => {
                 cycled.finished.push((*fence, told.finished));
                 let forgotten = told.forgotten.into_iter();
@@ -93,18 +103,24 @@ fn promote(tx: &Tx<'_>, most: usize) -> Done<usize> {
     let values = named_params! {":now": tx.wall(), ":most": most};
     let expired: Vec<i64> = tx.all(sql::EXPIRED_WAITS, values, |row| row.get(0))?;
     for id in &expired {
-        expire(tx, JobId(*id))?;
+        let id = JobId(*id);
+        unreadable::own(tx, id, || expire(tx, id))?;
     }
     let due: Vec<i64> = tx.all(sql::DUE_JOBS, values, |row| row.get(0))?;
     for id in &due {
-        let before = moves::read(tx, JobId(*id))?;
-        let mut after = before.clone();
-        after.run_at = None;
-        moves::settle(&mut after, WaitReason::Delay, tx.now.wall);
-        moves::apply(tx, Verb::Promote, &before, &after)?;
+        let id = JobId(*id);
+        unreadable::own(tx, id, || fall_due(tx, id))?;
         failpoint::hit("promote.job_moved");
     }
     Ok(due.len().max(expired.len()))
+}
+
+fn fall_due(tx: &Tx<'_>, id: JobId) -> Done<()> {
+    let before = moves::read(tx, id)?;
+    let mut after = before.clone();
+    after.run_at = None;
+    moves::settle(&mut after, WaitReason::Delay, tx.now.wall);
+    moves::apply(tx, Verb::Promote, &before, &after)
 }
 
 fn expire(tx: &Tx<'_>, id: JobId) -> Done<()> {

@@ -4,7 +4,7 @@
 //! dependants. A parent that ends otherwise than needed leaves its dependant blocked: it is
 //! neither started nor lost, and a later good end of the parent still frees it.
 
-use super::{fault::Done, moves, rows, sql, tx::Tx};
+use super::{fault::Done, moves, rows, sql, tx::Tx, unreadable};
 use crate::{
     error::Error,
     failpoint,
@@ -137,7 +137,7 @@ pub(super) fn parent_ended(tx: &Tx<'_>, parent: JobId, state: State) -> Done<()>
         failpoint::hit("outcome.dependant_met");
         let unmet = recount(tx, dependant.job)?;
         if unmet == 0 && dependant.state == State::Blocked {
-            moves::unblock(tx, dependant.job)?;
+            unreadable::own(tx, dependant.job, || moves::unblock(tx, dependant.job))?;
         }
     }
     Ok(())

@@ -89,8 +89,7 @@ impl Buckets {
                 // Refused when it was asked for; only a hand-edited row gets here. Nobody has to
                 // wait behind it.
                 Decision::Never { .. } => {
-                    let until = tx.now.wall.saturating_add(Duration::from_secs(3_600));
-                    self.shut.push((lane.2, String::new(), until));
+                    self.shut_for_a_while(tx, lane.2);
                     return Ok(false);
                 }
             };
@@ -119,6 +118,12 @@ impl Buckets {
         Ok(first
             .filter(|(order, _)| *order < lane)
             .map(|(_, until)| until))
+    }
+
+    /// Leaves out a lane that no bucket can ever serve, without anybody waiting behind it.
+    pub(super) fn shut_for_a_while(&mut self, tx: &Tx<'_>, lane: i64) {
+        let until = tx.now.wall.saturating_add(Duration::from_secs(3_600));
+        self.shut.push((lane, String::new(), until));
     }
 
     /// Takes the tokens of one job. Call after [`Buckets::admit`] let its lane through.
