@@ -1,6 +1,6 @@
 //! `qcli run`: a job that is looked at while it runs.
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use support::{Stopped, wait_until};
 
 #[test]
@@ -87,6 +87,24 @@ fn killed_it_leaves_the_job_going() {
     env.file("go", "");
     env.qcli(&["wait", "1"]).ok();
     assert_eq!(env.qcli(&["logs", "1"]).ok().stdout, "begun\nend\n");
+}
+
+#[test]
+fn when_its_worker_is_killed_the_job_goes_on_and_its_end_is_seen() {
+    let env = support::test_env!();
+    let mut run = env.spawn_qcli(&[
+        "run",
+        "--shell",
+        "echo begun; while ! test -e go; do sleep 0.02; done; echo end; exit 7",
+    ]);
+    wait_until("the job runs", || run.stdout().contains("begun"));
+    let worker = env.json(&["workers"])[0]["pid"].as_i64();
+    let worker = worker.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    kill_process(worker.unwrap(), Signal::KILL).unwrap();
+    env.file("go", "");
+    assert_eq!(run.wait(), Stopped::Exited(7), "{}", run.stderr());
+    assert_eq!(run.stdout(), "begun\nend\n");
+    assert_eq!(env.show(1)["attempts"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -29,7 +29,8 @@ pub(super) struct Companion {
 }
 
 impl Companion {
-    /// Starts a worker when the job could be claimed, or soon can, and nobody is there who would.
+    /// Starts a worker when the job could be claimed, soon can, or outlived its worker, and nobody
+    /// is there who would take it up.
     ///
     /// # Errors
     /// When it cannot be started, or ended because something is wrong (exit code 5).
@@ -40,9 +41,11 @@ impl Companion {
         detail: &Detail,
     ) -> Result<(), CliError> {
         let job = &detail.summary.job;
-        if !matches!(job.state, State::Pending | State::Scheduled)
-            || self.looked_at.is_some_and(|at| at.elapsed() < LOOK)
-        {
+        let is_to_be_worked = match job.state {
+            State::Pending | State::Scheduled | State::InProgress => true,
+            State::Blocked | State::Completed | State::Failed | State::Cancelled => false,
+        };
+        if !is_to_be_worked || self.looked_at.is_some_and(|at| at.elapsed() < LOOK) {
             return Ok(());
         }
         self.looked_at = Some(Instant::now());
@@ -62,7 +65,8 @@ impl Companion {
         };
         match child.try_wait() {
             Ok(None) => Ok(true),
-            Ok(Some(status)) if status.success() => Ok(false),
+            // Killed: the job may well go on, and somebody has to see to its end.
+            Ok(Some(status)) if status.success() || status.code().is_none() => Ok(false),
             Ok(Some(status)) => Err(CliError::store(format!(
                 "the worker that was started for job {job} ended early ({status})"
             ))
