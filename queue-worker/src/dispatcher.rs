@@ -374,26 +374,32 @@ impl Dispatcher {
         if level <= self.obeyed {
             return;
         }
-        self.obeyed = level;
-        let running = words::jobs(self.slots.running());
+        let before = std::mem::replace(&mut self.obeyed, level);
+        // Signals that came close together are seen as one level: none of the steps is left out.
+        if before < StopLevel::HandBack && level >= StopLevel::HandBack {
+            self.leave_now();
+        }
         match level {
-            StopLevel::Work => {}
+            StopLevel::Work | StopLevel::HandBack => {}
             StopLevel::Drain => {
+                let running = words::jobs(self.slots.running());
                 tracing::info!(worker = %self.name, "stopping: {running} left to end; a second signal ends the worker now");
-            }
-            StopLevel::HandBack => {
-                let lasting = self.slots.lasting();
-                let returned = words::jobs(self.slots.running().saturating_sub(lasting));
-                let lasting = words::jobs(lasting);
-                tracing::info!(worker = %self.name, "stopping now: {lasting} left running for the next worker, {returned} handed back");
-                self.slots.leave_all();
-                self.hand_back_unread();
             }
             StopLevel::Kill => {
                 self.slots.stop_all(StopCause::Interrupted);
                 self.slots.press_all(StopCause::Interrupted);
             }
         }
+    }
+
+    /// Ends our part in what runs: attempts in a shim go on, the others are stopped.
+    fn leave_now(&mut self) {
+        let lasting = self.slots.lasting();
+        let returned = words::jobs(self.slots.running().saturating_sub(lasting));
+        let lasting = words::jobs(lasting);
+        tracing::info!(worker = %self.name, "stopping now: {lasting} left running for the next worker, {returned} handed back");
+        self.slots.leave_all();
+        self.hand_back_unread();
     }
 
     /// Gives back what was claimed and has not begun.

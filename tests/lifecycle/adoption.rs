@@ -168,6 +168,28 @@ fn the_second_signal_leaves_jobs_running_for_the_next_worker() {
 }
 
 #[test]
+fn signals_that_come_all_at_once_leave_jobs_running_too() {
+    let home = home!();
+    let job = counting(&home);
+    let mut first = home.worker(&["--name", "first"]);
+    let pid = home.pid_in("pid");
+    first.signal(Signal::TERM);
+    says(&first, "stopping");
+    // It finds the second and the third in one look.
+    first.signal(Signal::STOP);
+    first.signal(Signal::TERM);
+    first.signal(Signal::INT);
+    first.signal(Signal::CONT);
+    assert_eq!(first.wait(), Stopped::Exited(0), "{}", first.stderr());
+    assert!(is_alive(pid));
+    let mut next = home.worker(&["--name", "next"]);
+    says(&next, "adopted (worker_died)");
+    home.env.file("go", "");
+    ran_once(&home, job, "next");
+    stop(&mut next);
+}
+
+#[test]
 fn an_adopted_job_can_be_cancelled_and_saves_its_work() {
     // P3
     let home = home!();
