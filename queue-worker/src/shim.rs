@@ -13,20 +13,23 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use queue_core::Timestamp;
 use queue_core::attempt::Started;
 
 use crate::post::{self, Post};
 use crate::recovery;
-use crate::supervisor::{Control, Spec, supervise_tree};
+use crate::supervisor::{Control, Spec, Status, supervise_tree};
 
 /// The argument that makes a program of ours a shim.
 pub(crate) const ARGUMENT: &str = "--supervise-attempt";
 
 /// The exit code of a shim that could not do its work.
 const FAILED: i32 = 70;
+
+/// How often it is tried to put the status onto a disk that is full.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// Whether this program can become a shim.
 static IS_AVAILABLE: AtomicBool = AtomicBool::new(false);
@@ -72,7 +75,23 @@ fn run(directory: &OsString) -> io::Result<()> {
     let control = Control::new()?;
     obey(post.listen()?, control.clone())?;
     let status = supervise_tree(&spec, &control, |pid| note_start(&post, &spec, pid));
-    post.write_status(&status)
+    leave(&post, &status)
+}
+
+/// Puts the status in place, on a full disk as soon as there is room: without it the attempt
+/// counts as dead, and a job that has ended would run again.
+fn leave(post: &Post, status: &Status) -> io::Result<()> {
+    loop {
+        match post.write_status(status) {
+            Err(error) if is_full(&error) => thread::sleep(TRY_AGAIN),
+            written => return written,
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 /// Passes on what workers send through the pipe.

@@ -141,6 +141,29 @@ fn a_worker_on_a_full_disk_keeps_its_leases_and_goes_on_when_there_is_space() {
 }
 
 #[test]
+fn a_job_that_ends_on_a_full_disk_is_not_run_again() {
+    let test = "full_disk::a_job_that_ends_on_a_full_disk_is_not_run_again";
+    apart::with_own_disk(test, "4m", |disk| {
+        let db = disk.join("queue.db");
+        let env = support::test_env!().with("QUEUE_DB", db.to_str().unwrap());
+        let line = "echo x >> runs; while [ ! -e go ]; do sleep 0.01; done; exit 7";
+        let job = env.enqueue(&["--max-attempts", "1", "--shell", line]);
+        let mut worker = env.spawn_worker(&[]);
+        support::wait_until("it runs", || env.work().join("runs").exists());
+        let ballast = fill(disk);
+        env.file("go", "");
+        // Its supervisor has begun to write how it ended.
+        let status = disk.join(format!("queue.db-run/{job}-1/status.tmp"));
+        support::wait_until("it has ended", || status.exists());
+        fs::remove_file(ballast).unwrap();
+        env.qcli(&["wait", &job.to_string()]).exits(7);
+        assert_eq!(env.read("runs"), "x\n");
+        worker.signal(rustix::process::Signal::TERM);
+        worker.wait();
+    });
+}
+
+#[test]
 fn a_store_cannot_be_made_on_a_full_disk_and_is_made_once_there_is_space() {
     let test = "full_disk::a_store_cannot_be_made_on_a_full_disk_and_is_made_once_there_is_space";
     apart::with_own_disk(test, "1m", |disk| {
