@@ -14,7 +14,9 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use queue_core::job::{After, LimitUse, OnConflict, RunOptions, StartAt, Unique, UniqueWhile};
+use queue_core::job::{
+    After, LimitUse, OnConflict, OnLeftover, RunOptions, StartAt, Unique, UniqueWhile,
+};
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
 use queue_core::{Command, NewJob, Store, Timestamp};
@@ -125,6 +127,10 @@ pub(crate) struct JobArgs {
     /// Keep so much of the output of an attempt, its head and its tail, such as 64MiB
     #[arg(long, value_name = "SIZE", value_parser = parse::bytes, help_heading = "Attempts")]
     pub(crate) log_cap: Option<u64>,
+
+    /// What to do with processes that it leaves behind: `kill` them, `wait` for them, or `keep` them
+    #[arg(long, value_name = "WAY", help_heading = "Attempts")]
+    pub(crate) on_leftover: Option<OnLeftover>,
 
     /// Run it directly under the worker, which it then does not outlive: for many tiny commands
     #[arg(long, help_heading = "Attempts")]
@@ -331,6 +337,7 @@ impl JobArgs {
             grace_ms: self.grace.map(millis),
             stdin: stdin.map(|path| path.into_os_string().into()),
             log_cap: self.log_cap,
+            on_leftover: self.on_leftover,
             direct: self.direct,
             no_retry: self.no_retry_on.clone(),
         })

@@ -166,6 +166,18 @@ pub struct Unique {
     pub on_conflict: OnConflict,
 }
 
+spelled_enum! {
+    /// What to do with processes that outlive the one a job started.
+    OnLeftover, "way to treat what is left behind" {
+        /// End them: the job is over, and so is all it started.
+        Kill = "kill",
+        /// Wait for them: the job is over when all it started is.
+        Wait = "wait",
+        /// Leave them running.
+        Keep = "keep",
+    }
+}
+
 /// When a new job may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StartAt {
@@ -197,6 +209,9 @@ pub struct RunOptions {
     /// The most that is kept of the output of one attempt, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_cap: Option<u64>,
+    /// What to do with processes that it leaves behind; they are ended where not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_leftover: Option<OnLeftover>,
     /// Run directly under the worker, which it then does not outlive.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub direct: bool,

@@ -149,6 +149,13 @@ fn remark(status: &Status) -> Option<String> {
         let count = status.leftovers.survived;
         return Some(format!("{count} of its processes could not be killed"));
     }
+    if status.leftovers.found > 0 {
+        let ended = match status.leftovers.found {
+            1 => "1 process that it left behind was ended".to_owned(),
+            many => format!("{many} processes that it left behind were ended"),
+        };
+        return Some(ended + "; `--on-leftover keep` leaves them running");
+    }
     if let Some(trouble) = &status.log.trouble {
         return Some(trouble.clone());
     }

@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use queue_core::job::{Command, JobBody};
+use queue_core::job::{Command, JobBody, OnLeftover};
 use queue_core::raw_text::RawText;
 
 use crate::layout::Layout;
@@ -88,6 +88,7 @@ pub fn build(body: &JobBody, identity: Identity<'_>, layout: &Layout) -> Result<
     spec.idle_timeout = options.idle_timeout_ms.map(Duration::from_millis);
     spec.grace = options.grace_ms.map_or(Spec::GRACE, Duration::from_millis);
     spec.log_cap = options.log_cap.unwrap_or(Spec::LOG_CAP);
+    spec.on_leftover = options.on_leftover.unwrap_or(OnLeftover::Kill);
     Ok(spec)
 }
 

@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::str::FromStr;
 
-use queue_core::job::{LimitUse, OnConflict, StartAt, Unique, UniqueWhile};
+use queue_core::job::{LimitUse, OnConflict, OnLeftover, StartAt, Unique, UniqueWhile};
 use queue_core::raw_text::RawText;
 use queue_core::{Command, NewJob};
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
@@ -51,6 +51,7 @@ pub(crate) struct Line {
     idle_timeout: Option<String>,
     grace: Option<String>,
     log_cap: Option<String>,
+    on_leftover: Option<OnLeftover>,
     direct: Option<bool>,
     unique: Option<String>,
     unique_while: Option<UniqueWhile>,
@@ -198,6 +199,7 @@ impl Line {
         if let Some(cap) = self.log_cap.take() {
             options.log_cap = Some(field("log_cap", parse::bytes(&cap))?);
         }
+        options.on_leftover = self.on_leftover.take().or(options.on_leftover);
         if let Some(codes) = self.no_retry_on.take() {
             options.no_retry = codes.into_iter().map(i32::from).collect();
         }

@@ -220,6 +220,7 @@ fn options(options: &RunOptions) -> Vec<String> {
         grace_ms,
         stdin,
         log_cap,
+        on_leftover,
         direct,
         no_retry,
     } = options;
@@ -235,6 +236,7 @@ fn options(options: &RunOptions) -> Vec<String> {
             .as_ref()
             .map(|file| format!("input {}", file.to_lossy())),
         log_cap.map(|bytes| format!("log cap {}", format_bytes(bytes))),
+        on_leftover.map(|way| format!("on leftover {way}")),
         direct.then(|| "direct".to_owned()),
         some(&codes).map(|codes| format!("no retry after exit code {codes}")),
     ]

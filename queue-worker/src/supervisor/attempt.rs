@@ -6,6 +6,7 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use queue_core::job::OnLeftover;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 
@@ -160,8 +161,11 @@ impl<'a> Attempt<'a> {
     /// Whoever is left then was left behind, and is asked to go.
     pub(super) fn settle(&mut self, until: Instant) -> Phase {
         let live = self.live();
-        if live == 0 {
+        if live == 0 || self.spec.on_leftover == OnLeftover::Keep {
             return self.begin_drain();
+        }
+        if self.spec.on_leftover == OnLeftover::Wait {
+            return self.outwait(until);
         }
         if is_past(Some(until)) || self.control.snapshot().stops > 0 {
             self.leftovers.found = live;
@@ -171,6 +175,20 @@ impl<'a> Attempt<'a> {
             };
         }
         self.wait(Some(self.group_deadline(until)));
+        Phase::Settling { until }
+    }
+
+    /// Settling, where what is left behind is waited for: within the time the attempt has.
+    fn outwait(&mut self, until: Instant) -> Phase {
+        let timeout_at = after(self.started, self.spec.timeout);
+        if let Some(cause) = self.control.snapshot().stop_cause {
+            return self.begin_stop(cause);
+        }
+        if is_past(timeout_at) {
+            return self.begin_stop(StopCause::Timeout);
+        }
+        let next_look = self.group_deadline(Instant::now() + *GROUP_TICK.end());
+        self.wait(earliest(timeout_at, Some(next_look)));
         Phase::Settling { until }
     }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use queue_core::job::OnLeftover;
 use serde::{Deserialize, Serialize};
 
 use super::wire::Wire;
@@ -56,6 +57,8 @@ pub struct Spec {
     pub grace: Duration,
     /// The signal that asks it to stop.
     pub stop_signal: StopSignal,
+    /// What to do with processes that outlive the first one.
+    pub on_leftover: OnLeftover,
     /// How long the pipes are read after the process and its group are gone.
     pub drain: Duration,
 }
@@ -92,6 +95,7 @@ impl Spec {
             idle_timeout: None,
             grace: Self::GRACE,
             stop_signal: StopSignal::Term,
+            on_leftover: OnLeftover::Kill,
             drain: Self::DRAIN,
         }
     }

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use queue_core::job::OnLeftover;
 use serde::{Deserialize, Serialize};
 
 use super::spec::{Spec, StopSignal};
@@ -65,6 +66,7 @@ pub(super) struct Wire {
     idle_timeout_ms: Option<u64>,
     grace_ms: u64,
     stop_signal: StopSignal,
+    on_leftover: OnLeftover,
     drain_ms: u64,
 }
 
@@ -93,6 +95,7 @@ impl From<Spec> for Wire {
             idle_timeout_ms: spec.idle_timeout.map(milliseconds),
             grace_ms: milliseconds(spec.grace),
             stop_signal: spec.stop_signal,
+            on_leftover: spec.on_leftover,
             drain_ms: milliseconds(spec.drain),
         }
     }
@@ -119,6 +122,7 @@ impl From<Wire> for Spec {
             idle_timeout: wire.idle_timeout_ms.map(Duration::from_millis),
             grace: Duration::from_millis(wire.grace_ms),
             stop_signal: wire.stop_signal,
+            on_leftover: wire.on_leftover,
             drain: Duration::from_millis(wire.drain_ms),
         }
     }
