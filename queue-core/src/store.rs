@@ -340,7 +340,8 @@ pub struct Cycle {
     pub lease_for: Duration,
     /// Processes that were started.
     pub started: Vec<(Fence, Started)>,
-    /// Checkpoints that jobs left in their file.
+    /// Checkpoints that jobs left in their file. Unlike what a job saves itself they count only
+    /// under the holder as well: an adopter may have read a newer value from the same file.
     pub checkpoints: Vec<(Fence, String, Vec<u8>)>,
     /// Attempts that ended.
     pub ended: Vec<(Fence, Report)>,

@@ -167,3 +167,23 @@ fn progress_belongs_to_the_attempt() {
     q.start("a");
     assert_eq!(q.attempts(id)[1].progress, None);
 }
+
+#[test]
+fn a_worker_that_lost_to_an_adopter_saves_no_checkpoint_over_that_ones() {
+    let q = TestQueue::new();
+    let id = q.enqueue("x");
+    let late = q.claim("a").fence();
+    q.advance(LEASE + SECOND);
+    let adopter = q.adopt("b").pop().unwrap().lease.fence();
+    let save = |worker, fence, value: &str| {
+        q.cycle(&Cycle {
+            checkpoints: vec![(fence, DEFAULT.to_owned(), value.as_bytes().to_vec())],
+            ..q.cycle_of(worker)
+        })
+        .lost
+    };
+    assert_eq!(adopter.epoch, late.epoch);
+    assert_eq!(save("b", adopter, "page 2"), []);
+    assert_eq!(save("a", late, "page 1"), [late]);
+    assert_eq!(q.saved(id).as_deref(), Some("page 2"));
+}

@@ -306,7 +306,7 @@ impl Store for SqliteStore {
     ) -> Result<()> {
         let (name, value) = (name.to_owned(), value.to_vec());
         self.write(now, move |tx| {
-            match lease::save_checkpoint(tx, job, epoch, &name, &value)? {
+            match lease::save_checkpoint(tx, job, epoch, None, &name, &value)? {
                 true => Ok(()),
                 false => Err(lease::lost(tx, job, epoch)?.into()),
             }

@@ -61,7 +61,8 @@ fn tell(tx: &Tx<'_>, cycle: &Cycle, cycled: &mut Cycled) -> Done<()> {
         }
     }
     for (fence, name, value) in &cycle.checkpoints {
-        match lease::save_checkpoint(tx, fence.job, fence.epoch, name, value) {
+        let holder = Some(fence.holder);
+        match lease::save_checkpoint(tx, fence.job, fence.epoch, holder, name, value) {
             Ok(true) => {}
             Ok(false) => cycled.lost.push(*fence),
             // One job's oversized checkpoint must not keep the others' outcomes out.

@@ -168,11 +168,13 @@ pub(super) fn adopt(tx: &Tx<'_>, cycle: &Cycle) -> Done<Vec<Orphan>> {
     Ok(orphans)
 }
 
-/// Saves a checkpoint under the epoch that is running. False when it is not.
+/// Saves a checkpoint under the epoch that is running, and for a worker under the lease that
+/// stands. False when it is not.
 pub(super) fn save_checkpoint(
     tx: &Tx<'_>,
     job: JobId,
     epoch: Epoch,
+    holder: Option<Holder>,
     name: &str,
     value: &[u8],
 ) -> Done<bool> {
@@ -186,7 +188,8 @@ pub(super) fn save_checkpoint(
     let changed = tx.run(
         sql::SAVE_CHECKPOINT,
         named_params! {
-            ":job": job.0, ":name": name, ":value": value, ":epoch": epoch.0, ":now": tx.wall(),
+            ":job": job.0, ":name": name, ":value": value, ":epoch": epoch.0,
+            ":holder": holder.map(|holder| holder.0), ":now": tx.wall(),
         },
     )?;
     failpoint::hit("checkpoint.written");
