@@ -16,6 +16,10 @@ use std::time::Duration;
 /// and its history must not grow without end.
 pub const KEPT_UNCOUNTED: u32 = 20;
 
+/// How many reboots in a row a job survives. Most have nothing to do with it, so the bound is
+/// generous; but a job that crashes the machine must not do so for ever.
+pub const MAX_REBOOTS: u32 = 10;
+
 /// What the processes of an attempt used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceUsage {
@@ -85,7 +89,8 @@ pub enum Outcome {
     HandedBack,
     /// The process tree is gone because a cancel was asked for.
     Cancelled,
-    /// The attempt died with its worker. Counts as a stall.
+    /// The attempt died with its worker. Counts as a stall, of which a job has so many as its
+    /// `max_stalls` says; a reboot does not, but more than [`MAX_REBOOTS`] in a row end the job.
     Stalled {
         /// How that was noticed: lease_expired, worker_died, rebooted.
         class: Class,

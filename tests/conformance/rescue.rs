@@ -2,7 +2,7 @@
 
 use queue_core::{
     Class, Error, JobId, NewJob, State,
-    attempt::{Finished, Outcome},
+    attempt::{Finished, MAX_REBOOTS, Outcome},
     store::Cycle,
 };
 use std::{collections::BTreeSet, thread};
@@ -267,4 +267,30 @@ fn a_lease_of_a_worker_that_is_proven_dead_is_taken_over_before_it_runs_out() {
     assert_eq!(orphans[0].was.job, dead);
     assert_eq!(orphans[0].class, Class::WorkerDied);
     assert_eq!(q.job(alive).worker, Some(q.worker("c")));
+}
+
+#[test]
+fn a_job_that_crashes_the_machine_each_time_ends_and_may_be_requeued() {
+    let q = TestQueue::new();
+    let id = q.enqueue("true");
+    let reboot = || {
+        let class = Class::Rebooted;
+        let became = q.finish(q.claim("a"), Outcome::Stalled { class }).unwrap();
+        q.advance(SECOND);
+        became
+    };
+    for _ in 0..MAX_REBOOTS {
+        assert_eq!(reboot(), Finished::Pending);
+    }
+    assert_eq!(reboot(), Finished::Failed);
+    assert_eq!(q.job(id).class, Some(Class::Rebooted));
+    q.requeue(id).unwrap();
+    for _ in 1..MAX_REBOOTS {
+        assert_eq!(reboot(), Finished::Pending, "it starts anew");
+    }
+    q.hand_back(q.claim("a")).unwrap();
+    for _ in 0..MAX_REBOOTS {
+        assert_eq!(reboot(), Finished::Pending, "they are not in a row");
+    }
+    assert_eq!(reboot(), Finished::Failed);
 }

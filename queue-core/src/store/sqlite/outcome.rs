@@ -2,7 +2,7 @@
 
 use super::{fault::Done, moves, sql, tx::Tx};
 use crate::{
-    attempt::{Finished, KEPT_UNCOUNTED, Outcome, Report},
+    attempt::{Finished, KEPT_UNCOUNTED, MAX_REBOOTS, Outcome, Report},
     clock::Timestamp,
     failpoint,
     job::Job,
@@ -24,7 +24,7 @@ pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<
     let Some(before) = super::lease::held(tx, fence)? else {
         return Ok(None);
     };
-    let (verb, after) = decide(&before, report, tx.now.wall);
+    let (verb, after) = decide(&before, report, reboots(tx, &before, report)?, tx.now.wall);
     let forgotten = write_attempt(tx, fence, report, &after)?;
     failpoint::hit("outcome.attempt_ended");
     moves::apply(tx, verb, &before, &after)?;
@@ -42,8 +42,19 @@ pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<
     }))
 }
 
+/// How many reboots in a row have ended the job, the one that `report` tells of included.
+fn reboots(tx: &Tx<'_>, job: &Job, report: &Report) -> Done<u32> {
+    let class = Class::Rebooted;
+    if report.outcome != (Outcome::Stalled { class }) {
+        return Ok(0);
+    }
+    let of_job = named_params! {":job": job.id.0};
+    let before = tx.one(sql::REBOOTS_IN_A_ROW, of_job, |row| row.get::<_, u32>(0))?;
+    Ok(before.unwrap_or(0) + 1)
+}
+
 /// What `report` makes of `job`: a plain decision.
-fn decide(job: &Job, report: &Report, now: Timestamp) -> (Verb, Job) {
+fn decide(job: &Job, report: &Report, reboots: u32, now: Timestamp) -> (Verb, Job) {
     let mut after = job.clone();
     after.run_at = None;
     after.wait_reason = None;
@@ -85,20 +96,20 @@ fn decide(job: &Job, report: &Report, now: Timestamp) -> (Verb, Job) {
             after.state = State::Pending;
             (Verb::HandBack, after)
         }
-        Outcome::Stalled { class } => stalled(after, class, now),
+        Outcome::Stalled { class } => stalled(after, class, reboots, now),
         Outcome::Cancelled => unreachable!("handled above"),
     }
 }
 
 /// A job whose attempt died with its worker. That is not the job's fault, unless it keeps
-/// happening: the bound ends one that takes its worker along each time.
-fn stalled(mut job: Job, class: Class, now: Timestamp) -> (Verb, Job) {
+/// happening: the bounds end one that takes its worker, or the machine, along each time.
+fn stalled(mut job: Job, class: Class, reboots: u32, now: Timestamp) -> (Verb, Job) {
     job.class = Some(class);
     job.attempt = job.attempt.saturating_sub(1);
     if class != Class::Rebooted {
         job.stalls += 1;
     }
-    if job.stalls > job.max_stalls {
+    if job.stalls > job.max_stalls || reboots > MAX_REBOOTS {
         moves::end(&mut job, State::Failed, Some(class), now);
     } else {
         job.state = State::Pending;

@@ -81,6 +81,7 @@ statements! {
     PRUNABLE = "prunable",
     QUEUE_COUNTS = "queue_counts",
     QUEUE_ROW = "queue_row",
+    REBOOTS_IN_A_ROW = "reboots_in_a_row",
     REFRESH_LANE = "refresh_lane",
     REFRESH_QUEUE_LANES = "refresh_queue_lanes",
     REGISTER_WORKER = "register_worker",
