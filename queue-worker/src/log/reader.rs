@@ -169,7 +169,19 @@ impl Reader {
         if line[0] == 0 {
             return self.skip_hole().map(Some);
         }
+        // No line is so long: the rest of it was cut out between two looks at the file.
+        let is_torn = length > MAX_LINE;
+        if is_torn
+            && line.contains(&0)
+            && let Some(entry) = self.pass_cut()?
+        {
+            return Ok(Some(entry));
+        }
+        let line = &self.buffer[self.used..self.used + length];
         let entry = match parse(line.strip_suffix(b"\n").unwrap_or(line)) {
+            _ if is_torn => Some(Entry::Damaged {
+                bytes: length as u64,
+            }),
             Parsed::Text {
                 at,
                 stream,
@@ -250,18 +262,27 @@ impl Reader {
 
     /// Goes over a hole met without warning: it was cut while we were in it, or power was.
     fn skip_hole(&mut self) -> io::Result<Entry> {
-        let start = self.place;
-        if let Some((_, gap)) = find_gap(&self.file, start)?
-            && gap.at > start
-        {
-            self.pass_gap(gap);
-            return Ok(Entry::Omitted {
-                bytes: gap.at - start,
-            });
+        if let Some(entry) = self.pass_cut()? {
+            return Ok(entry);
         }
+        let start = self.place;
         let end = end_of_zeros(&self.file, start)?;
         self.go_to(end);
         Ok(Entry::Damaged { bytes: end - start })
+    }
+
+    /// Goes to where the log goes on, if the middle was cut out from under us.
+    fn pass_cut(&mut self) -> io::Result<Option<Entry>> {
+        let start = self.place;
+        match find_gap(&self.file, start)? {
+            Some((_, gap)) if gap.at > start => {
+                self.pass_gap(gap);
+                Ok(Some(Entry::Omitted {
+                    bytes: gap.at - start,
+                }))
+            }
+            _ => Ok(None),
+        }
     }
 }
 
@@ -346,5 +367,49 @@ pub(super) fn read_at(file: &File, buffer: &mut [u8], place: u64) -> io::Result<
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             answer => return answer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use chrono::DateTime;
+
+    use super::super::line::{gap_line, push_text, stamp};
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_out_while_it_was_read_is_neither_text_nor_damage() {
+        let time = stamp(DateTime::from_timestamp(1_767_323_045, 0).unwrap());
+        let line_of = |text: &[u8]| {
+            let mut line = Vec::new();
+            push_text(&mut line, &time, Stream::Stdout, true, text);
+            line
+        };
+        let (head, tail) = (line_of(b"head"), line_of(b"tail"));
+        let place = (head.len() + GAP_LINE) as u64;
+        let at = place + 300_000;
+        let gap = gap_line(
+            &time,
+            Gap {
+                bytes: 1_000,
+                resume: at,
+                at,
+            },
+        );
+        // The reader stands behind the head; of the line there only the beginning was left.
+        let mut torn = line_of(b"the beginning of");
+        torn.pop();
+        let mut file = tempfile::tempfile().unwrap();
+        for part in [&head, gap.as_bytes(), &torn] {
+            file.write_all(part).unwrap();
+        }
+        file.write_all_at(&tail, at).unwrap();
+        let entries: Vec<Entry> = Reader::new(file, place).map(Result::unwrap).collect();
+        assert!(
+            matches!(&entries[..], [Entry::Omitted { bytes: 300_000 }, Entry::Line(line)] if line.text == b"tail"),
+            "{entries:?}"
+        );
     }
 }
