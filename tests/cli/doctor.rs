@@ -63,3 +63,19 @@ fn a_log_without_a_job_is_a_warning() {
         "{check}"
     );
 }
+
+#[test]
+fn a_damaged_store_is_reported_check_by_check() {
+    use std::os::unix::fs::FileExt as _;
+    let env = support::test_env!();
+    env.enqueue(&["--", "true"]);
+    let file = std::fs::OpenOptions::new().write(true).open(env.db());
+    let file = file.unwrap();
+    file.write_all_at(&[0xa5; 4_096 * 4], 4_096 * 2).unwrap();
+    drop(file);
+    env.qcli(&["doctor"])
+        .exits(5)
+        .prints("its disk has room")
+        .prints("not ok  the file is whole")
+        .prints("somebody works");
+}

@@ -63,13 +63,11 @@ fn overwrite(scene: &Scene, from: usize, length: usize) {
 
 /// What the first verb that reads everything answers.
 fn examined(store: &SqliteStore) -> Result<(), String> {
-    match store.examine(&SystemClock::new().now()) {
-        Err(Error::Store(StoreError::Corrupt { detail, .. })) => Err(detail),
-        Err(error) => panic!("{error:?}"),
-        Ok(findings) => match findings.into_iter().find(|finding| !finding.ok) {
-            Some(finding) => Err(finding.detail),
-            None => Ok(()),
-        },
+    // Damage is an answer, never an error that keeps the other answers back.
+    let findings = store.examine(&SystemClock::new().now()).unwrap();
+    match findings.into_iter().find(|finding| !finding.ok) {
+        Some(finding) => Err(finding.detail),
+        None => Ok(()),
     }
 }
 

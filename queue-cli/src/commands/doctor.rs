@@ -23,6 +23,9 @@ const LEAST_ROOM: u64 = 64 << 20;
 /// With less room than this it is time to look.
 const LITTLE_ROOM: u64 = 1 << 30;
 
+const LOGS: &str = "every log belongs to a job";
+const WORKERS: &str = "somebody works";
+
 /// Look for damage and for what is about to go wrong
 ///
 /// Checks that the store's file is whole and free of contradictions, that nobody else may read it, that its file system
@@ -134,9 +137,21 @@ fn print(context: &mut Context, checks: &[Check]) -> Result<(), CliError> {
 fn of_store(context: &Context, store: &dyn Store, path: &Path) -> Result<Vec<Check>, CliError> {
     let now = context.now();
     let mut checks: Vec<Check> = store.examine(&now)?.into_iter().map(Check::from).collect();
-    checks.push(logs(store, path)?);
-    checks.push(workers(store, now.wall)?);
+    checks.push(or_unknown(LOGS, logs(store, path))?);
+    checks.push(or_unknown(WORKERS, workers(store, now.wall))?);
     Ok(checks)
+}
+
+/// A check that damage leaves without an answer is told with the others.
+fn or_unknown(check: &str, found: Result<Check, CliError>) -> Result<Check, CliError> {
+    match found {
+        Err(error) if error.exit_code() == ExitCode::Store => Ok(Check::new(
+            check,
+            Status::NotOk,
+            format!("cannot be told: {}", error.message()),
+        )),
+        found => found,
+    }
 }
 
 /// A file of the store: the store itself, what SQLite and the workers keep beside it.
@@ -252,7 +267,7 @@ fn room(path: &Path) -> Check {
 
 /// Logs of jobs that are gone: left when a prune was interrupted.
 fn logs(store: &dyn Store, path: &Path) -> Result<Check, CliError> {
-    let what = "every log belongs to a job";
+    let what = LOGS;
     let directory = beside(path, "-logs");
     let mut orphans = Vec::new();
     let mut count = 0_u64;
@@ -302,7 +317,7 @@ fn is_there(store: &dyn Store, job: JobId) -> Result<bool, CliError> {
 
 /// Whether somebody does the work that is there.
 fn workers(store: &dyn Store, now: Timestamp) -> Result<Check, CliError> {
-    let what = "somebody works";
+    let what = WORKERS;
     let workers = probe::workers(store, now)?;
     let alive = workers
         .iter()

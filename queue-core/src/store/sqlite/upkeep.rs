@@ -1,7 +1,7 @@
 //! Upkeep: removing what ended long ago, copying the store, looking for damage.
 
 use super::{
-    fault::Done,
+    fault::{Done, Fault},
     sql,
     tx::{self, Tx},
 };
@@ -11,7 +11,7 @@ use crate::{
     job::JobId,
     store::{Finding, Prune, Pruned},
 };
-use rusqlite::{Connection, backup::Backup, named_params};
+use rusqlite::{Connection, ErrorCode, backup::Backup, named_params};
 use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 /// The most jobs that one transaction removes: others wait for the lock meanwhile.
@@ -141,30 +141,59 @@ const QUESTIONS: &[Question] = &[
     },
 ];
 
-/// Looks for damage, and for rows that contradict each other.
+/// Looks for damage, and for rows that contradict each other. A question that damage leaves
+/// without an answer is a finding too, and the others are asked all the same.
 pub(super) fn examine(c: &Connection) -> Done<Vec<Finding>> {
-    let integrity = texts(c, "pragma integrity_check(5)")?;
-    let references = texts(
-        c,
-        "select 'row ' || coalesce(rowid, '?') || ' of ' || \"table\" || ' refers to nothing'
-           from pragma_foreign_key_check limit 5",
-    )?;
-    let mut findings = vec![
-        Finding {
-            check: "the file is whole",
-            ok: integrity == ["ok"],
-            detail: integrity.join("; "),
-        },
-        finding("references lead somewhere", "all do", &references),
-    ];
+    let references = Question {
+        check: "references lead somewhere",
+        well: "all do",
+        sql: "select 'row ' || coalesce(rowid, '?') || ' of ' || \"table\" || ' refers to nothing'
+                from pragma_foreign_key_check limit 5",
+    };
+    let mut findings = vec![wholeness(c)?, answer(c, &references)?];
     for question in QUESTIONS {
-        findings.push(finding(
-            question.check,
-            question.well,
-            &texts(c, question.sql)?,
-        ));
+        findings.push(answer(c, question)?);
     }
     Ok(findings)
+}
+
+fn wholeness(c: &Connection) -> Done<Finding> {
+    let answers = match texts(c, "pragma integrity_check(5)") {
+        Ok(answers) => answers,
+        Err(fault) => vec![damage(fault)?],
+    };
+    Ok(Finding {
+        check: "the file is whole",
+        ok: answers == ["ok"],
+        detail: answers.join("; "),
+    })
+}
+
+fn answer(c: &Connection, question: &Question) -> Done<Finding> {
+    let wrong = match texts(c, question.sql) {
+        Ok(wrong) => wrong,
+        Err(fault) => vec![format!("cannot be told: {}", damage(fault)?)],
+    };
+    Ok(finding(question.check, question.well, &wrong))
+}
+
+/// What SQLite says of a file that it cannot make sense of; any other fault is handed back.
+fn damage(fault: Fault) -> Done<String> {
+    match fault {
+        Fault::Engine(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::DatabaseCorrupt
+                        | ErrorCode::NotADatabase
+                        | ErrorCode::SystemIoFailure
+                )
+            ) =>
+        {
+            Ok(error.to_string())
+        }
+        fault => Err(fault),
+    }
 }
 
 fn texts(c: &Connection, statement: &str) -> Done<Vec<String>> {
