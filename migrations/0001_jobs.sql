@@ -51,6 +51,9 @@ create index lane_open on lane (queue, kind, rank, head)
   where head is not null and shut_until is null;
 -- Which lanes open again by themselves?
 create index lane_shut on lane (shut_until) where shut_until is not null;
+-- Which of the lanes that a bucket shut goes first?
+create index lane_shut_by on lane (shut_by, rank, head)
+  where shut_until is not null and head is not null;
 
 create table worker (
   id          integer primary key autoincrement,

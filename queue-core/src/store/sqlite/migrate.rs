@@ -13,14 +13,8 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x5143_4c49;
 
 /// Every migration, by version. A released one is never changed.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "jobs", include_str!("../../../migrations/0001_jobs.sql")),
-    (
-        2,
-        "shut_by",
-        include_str!("../../../migrations/0002_shut_by.sql"),
-    ),
-];
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "jobs", include_str!("../../../migrations/0001_jobs.sql"))];
 
 /// The newest schema that this release knows.
 pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
