@@ -349,6 +349,21 @@ fn a_second_stop_kills_at_once_and_the_first_cause_stays() {
 }
 
 #[test]
+fn two_stops_that_come_at_once_are_both_heard() {
+    for _ in 0..5 {
+        let job = Job::shell("trap '' TERM; touch ready; while :; do sleep 0.05; done")
+            .with(|spec| spec.grace = Duration::from_secs(30));
+        let status = job.run_while(|| {
+            wait_until("the job is ready", || job.path("ready").exists());
+            job.control.stop(StopCause::Interrupted);
+            job.control.stop(StopCause::Interrupted);
+        });
+        assert_eq!(status.ended, Ended::Signalled { signal: 9 });
+        assert!(status.ran_for_ms < 20_000, "it had all its grace");
+    }
+}
+
+#[test]
 fn a_job_suspended_by_a_signal_can_still_be_stopped() {
     let job =
         Job::shell("trap 'exit 4' TERM; touch ready; kill -STOP $$; while :; do sleep 0.05; done");

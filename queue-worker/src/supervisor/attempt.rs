@@ -196,6 +196,10 @@ impl<'a> Attempt<'a> {
     ///
     /// The leader's end is not enough: a shell ends at once while the program it started still saves.
     pub(super) fn stop(&mut self, kill_at: Instant) -> Phase {
+        // Before the wait too: the second stop may have come with the first, and rings no more.
+        if self.ending.is_none() && self.control.snapshot().stops >= 2 {
+            return self.begin_kill();
+        }
         self.wait(Some(self.group_deadline(kill_at)));
         if self.ending.is_some() && self.live() == 0 {
             return self.begin_drain();
