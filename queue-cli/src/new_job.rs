@@ -19,6 +19,7 @@ use queue_core::job::{
 };
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
+use queue_core::units::parse_count;
 use queue_core::{Command, NewJob, Store, Timestamp};
 
 use crate::config::Surroundings;
@@ -101,7 +102,7 @@ pub(crate) struct JobArgs {
     pub(crate) stdin: Option<PathBuf>,
 
     /// Try it so often at the most [default: 3]
-    #[arg(long, value_name = "N", help_heading = "Attempts")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroU32>, help_heading = "Attempts")]
     pub(crate) max_attempts: Option<NonZeroU32>,
 
     /// How long to wait before another attempt: `none`, `fixed:30s`, `exp:10s..1h` [default: exp:10s..1h]

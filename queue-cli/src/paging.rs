@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use queue_core::store::{Filter, Summary};
+use queue_core::units::parse_count;
 use queue_core::{Now, Store};
 
 use crate::error::CliError;
@@ -22,7 +23,7 @@ const USUAL: usize = 50;
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct AmountArgs {
     /// Show at most N jobs, the newest [default: 50 on a terminal, else all]
-    #[arg(short = 'n', long, value_name = "N", conflicts_with = "all")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = parse_count::<NonZeroUsize>, conflicts_with = "all")]
     limit: Option<NonZeroUsize>,
 
     /// Show all jobs, on a terminal too

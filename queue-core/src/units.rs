@@ -92,6 +92,17 @@ pub enum UnitError {
     },
 }
 
+/// Reads a count: a whole number from 1 up, into one of the `NonZero` types.
+///
+/// # Errors
+/// [`UnitError::Malformed`] for zero, a sign, a fraction, a word, and what the type cannot hold.
+pub fn parse_count<T: std::str::FromStr>(input: &str) -> Result<T, UnitError> {
+    input.trim().parse().map_err(|_| UnitError::Malformed {
+        input: input.to_owned(),
+        expected: "a whole number from 1 up",
+    })
+}
+
 /// Reads a duration: numbers with units, the largest unit first, as in `200ms`, `30s`, `2h30m` or `1d 12h`.
 ///
 /// The most is `i64::MAX` milliseconds (some 292 million years), so every result can be stored.

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use queue_core::units::parse_duration;
+use queue_core::units::{parse_count, parse_duration};
 
 use crate::worker::{Until, WorkerOptions};
 
@@ -21,6 +21,7 @@ pub struct WorkArgs {
         long,
         value_name = "NAME,…",
         value_delimiter = ',',
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
         alias = "queue"
     )]
     pub queues: Vec<String>,
@@ -28,7 +29,7 @@ pub struct WorkArgs {
     /// Run at most this many jobs at once
     ///
     /// One per processor core where not given.
-    #[arg(short = 'j', long, value_name = "N")]
+    #[arg(short = 'j', long, value_name = "N", value_parser = parse_count::<NonZeroUsize>)]
     pub concurrency: Option<NonZeroUsize>,
 
     /// How long a job stays ours when nothing is heard from this worker

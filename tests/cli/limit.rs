@@ -27,6 +27,19 @@ fn a_limit_is_set_changed_shown_and_removed() {
 }
 
 #[test]
+fn a_limit_that_no_job_could_name_is_refused() {
+    let env = support::test_env!();
+    for name in ["", "api=2"] {
+        env.qcli(&["limit", "set", name, "--rate", "1/s"])
+            .exits(2)
+            .says("a name without `=`");
+    }
+    env.qcli(&["limit", "set", "api", "--rate", "1/s", "--burst", "0"])
+        .exits(2)
+        .says("`0` cannot be read: write a whole number from 1 up");
+}
+
+#[test]
 fn a_rate_that_cannot_be_read_tells_the_accepted_forms() {
     let env = support::test_env!();
     env.qcli(&["limit", "set", "api", "--rate", "often"])

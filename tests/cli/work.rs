@@ -60,3 +60,21 @@ fn wrong_options_are_named() {
         .says("500ms");
     env.qcli(&["work", "-j", "0"]).exits(2).says("concurrency");
 }
+
+#[test]
+fn a_queue_without_a_name_is_neither_served_nor_filled() {
+    let env = support::test_env!();
+    for queues in ["", "a,,b"] {
+        env.qcli(&["work", "--drain", "--queues", queues])
+            .exits(2)
+            .says("--queues");
+    }
+    for queue in ["", "a,b"] {
+        env.qcli(&["enqueue", "--queue", queue, "--", "true"])
+            .exits(2)
+            .says("it must be a name without a comma");
+    }
+    env.qcli(&["work", "-j", "0"])
+        .exits(2)
+        .says("write a whole number from 1 up");
+}

@@ -9,6 +9,7 @@ use queue_core::job::{After, LimitUse, RunOptions};
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
 use queue_core::store::Edit;
+use queue_core::units::parse_count;
 use queue_core::{Command, JobId, Now, Store, Verb};
 use serde_json::json;
 
@@ -88,7 +89,7 @@ pub(crate) struct Args {
     no_after: bool,
 
     /// Try it so often at the most
-    #[arg(long, value_name = "N", help_heading = "Attempts")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroU32>, help_heading = "Attempts")]
     max_attempts: Option<NonZeroU32>,
 
     /// How long to wait before another attempt: `none`, `fixed:30s`, `exp:10s..1h`

@@ -6,7 +6,7 @@ use queue_core::Store;
 use queue_core::bucket::Quota;
 use queue_core::limit::Limit;
 use queue_core::queue::KeyStatus;
-use queue_core::units::Rate;
+use queue_core::units::{Rate, parse_count};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -45,7 +45,7 @@ enum LimitVerb {
         #[arg(long, value_name = "RATE")]
         rate: Option<Rate>,
         /// How many tokens it holds: so many jobs may start at once [default: 1]
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroU32>)]
         burst: Option<NonZeroU32>,
     },
     /// Remove a limit that no waiting job needs
@@ -61,7 +61,7 @@ enum LimitVerb {
         #[arg(value_name = "KEY")]
         key: String,
         /// How many
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroU32>)]
         concurrency: NonZeroU32,
     },
 }

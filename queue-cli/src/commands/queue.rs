@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use queue_core::State;
 use queue_core::queue::{Queue, QueueChange, QueueStatus};
-use queue_core::units::format_duration;
+use queue_core::units::{format_duration, parse_count};
 use serde_json::{Map, Value, json};
 
 use crate::context::Context;
@@ -58,7 +58,7 @@ struct SetArgs {
     queue: String,
 
     /// How many of its jobs may run at once, over all workers
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroU32>)]
     concurrency: Option<NonZeroU32>,
 
     /// Set no bound

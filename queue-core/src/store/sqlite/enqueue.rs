@@ -130,11 +130,12 @@ pub(super) fn check_cwd(cwd: &RawText) -> Result<(), Error> {
 }
 
 pub(super) fn check_queue(name: &str) -> Result<(), Error> {
-    if name.is_empty() {
+    // Workers are told their queues as a list with commas.
+    if name.is_empty() || name.contains([',', '\0']) {
         return Err(Error::OutOfRange {
             field: "queue",
-            value: String::new(),
-            allowed: "a name".to_owned(),
+            value: format!("`{name}`"),
+            allowed: "a name without a comma".to_owned(),
         });
     }
     Ok(())

@@ -248,6 +248,15 @@ fn needs(tx: &Tx<'_>, name: &str) -> Done<Vec<Need>> {
 
 /// Sets a limit. Lanes that waited for it ask anew.
 pub(super) fn set(tx: &Tx<'_>, name: &str, quota: &Quota) -> Done<()> {
+    // A job names it as `NAME=COST`.
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(Error::OutOfRange {
+            field: "limit",
+            value: format!("`{name}`"),
+            allowed: "a name without `=`".to_owned(),
+        }
+        .into());
+    }
     let burst = quota.burst().get();
     if let Some(need) = needs(tx, name)?.iter().find(|need| need.cost > burst) {
         return Err(Error::NeverFits {
