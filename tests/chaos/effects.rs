@@ -82,6 +82,7 @@ impl Effects {
             }
             newest = newest.max(*epoch);
         }
+        found.dedup();
         found
     }
 }

@@ -5,7 +5,9 @@
 
 use crate::processes;
 use std::{
-    env, fs, io,
+    env,
+    ffi::OsString,
+    fs, io,
     io::Read as _,
     os::unix::process::CommandExt as _,
     path::Path,
@@ -19,11 +21,11 @@ pub(crate) const ARGUMENT: &str = "--guard-of-chaos";
 pub(crate) struct Guard(Child);
 
 impl Guard {
-    /// Starts the guard of the run in `root`.
-    pub(crate) fn start(root: &Path) -> io::Result<Self> {
+    /// Starts the guard of the run that has these directories.
+    pub(crate) fn start(directories: &[&Path]) -> io::Result<Self> {
         let guard = Command::new(env::current_exe()?)
             .arg(ARGUMENT)
-            .arg(root)
+            .args(directories)
             // A group of its own: Ctrl-C is for the run.
             .process_group(0)
             .stdin(Stdio::piped())
@@ -39,9 +41,11 @@ impl Drop for Guard {
     }
 }
 
-/// Is a guard.
-pub(crate) fn stand(root: &Path) {
+/// Is the guard of these directories.
+pub(crate) fn stand(directories: impl Iterator<Item = OsString>) {
     let _ = io::stdin().read_to_end(&mut Vec::new());
-    processes::end_all(root);
-    let _ = fs::remove_dir_all(root);
+    for directory in directories {
+        processes::end_all(directory.as_ref());
+        let _ = fs::remove_dir_all(directory);
+    }
 }

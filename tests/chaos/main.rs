@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         _ => {}
     }
     if words.next().as_deref() == Some(guard::ARGUMENT.as_ref()) {
-        words.for_each(|root| guard::stand(root.as_ref()));
+        guard::stand(words);
         return ExitCode::SUCCESS;
     }
     run(&Args::parse())

@@ -4,22 +4,22 @@
 //! decide; what they find to act upon depends on the machine, so a seed repeats the intentions and
 //! not each race.
 
+use crate::dice::Dice;
 use crate::jobs;
 use crate::processes::{Found, Role};
 use crate::world::World;
 use queue_core::store::Requeue;
 use queue_core::{JobId, State, Store};
 use rustix::process::Signal;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// No more jobs than this wait at a time.
 const BACKLOG: usize = 25;
 
 type Deed = fn(&mut World);
 
-/// By weight.
+/// By weight, before the temper of a run changes it.
 const DEEDS: &[(u64, Deed)] = &[
-    (30, enqueue),
     (5, kill_worker),
     (2, ask_worker_to_stop),
     (4, freeze_worker),
@@ -34,9 +34,37 @@ const DEEDS: &[(u64, Deed)] = &[
     (3, requeue),
 ];
 
+/// What a run is inclined to. Each run leaves some deeds out and loves others: what many deeds
+/// together hide, a few of them repeated may show (swarm testing: Groce et al., ISSTA 2012).
+pub(crate) struct Temper {
+    deeds: Vec<(u64, Deed)>,
+    longest_rest_ms: u64,
+}
+
+impl Temper {
+    pub(crate) fn new(dice: &mut Dice) -> Self {
+        let mut deeds: Vec<(u64, Deed)> = DEEDS.to_vec();
+        for (weight, _) in &mut deeds {
+            *weight *= dice.weighed(&[(3, 0), (4, 1), (2, 4)]);
+        }
+        let disturbances: u64 = deeds.iter().map(|(weight, _)| weight).sum();
+        // Enough to do, however wild it is.
+        deeds.push((disturbances.max(6), enqueue));
+        Self {
+            deeds,
+            longest_rest_ms: 60 + dice.below(240),
+        }
+    }
+
+    /// How long to rest between two deeds.
+    pub(crate) fn rest(&self, dice: &mut Dice) -> Duration {
+        dice.millis(10, self.longest_rest_ms)
+    }
+}
+
 /// Does one deed.
 pub(crate) fn one_deed(world: &mut World) {
-    let deed = world.dice.weighed(DEEDS);
+    let deed = world.dice.weighed(&world.temper.deeds);
     deed(world);
 }
 

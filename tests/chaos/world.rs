@@ -6,6 +6,7 @@
 use crate::dice::Dice;
 use crate::guard::Guard;
 use crate::jobs;
+use crate::mischief::Temper;
 use crate::processes::{self, Found};
 use crate::scene;
 use queue_core::store::Filter;
@@ -35,6 +36,7 @@ pub(crate) struct World {
     pub(crate) env: TestEnv,
     _programs: TempDir,
     pub(crate) dice: Dice,
+    pub(crate) temper: Temper,
     pub(crate) acknowledged: BTreeSet<JobId>,
     /// The attempts whose shim was killed, as `JOB-EPOCH`.
     pub(crate) shims_killed: HashSet<String>,
@@ -76,11 +78,12 @@ impl World {
             path.to_string_lossy().into_owned()
         };
         let env = TestEnv::new(&link("qcli"), &link("queue-worker"));
-        let guard = Guard::start(env.root()).expect("this program can be started again");
+        let guard = Guard::start(&[env.root(), programs.path()])
+            .expect("this program can be started again");
         env.file("job.sh", jobs::SCRIPT);
         fs::create_dir(env.work().join("effects")).expect("a fresh directory is empty");
         let store = SqliteStore::open(&env.db(), &OpenOptions::default());
-        let now = Instant::now();
+        let (now, mut dice) = (Instant::now(), Dice::new(seed));
         Self {
             _guard: guard,
             store: store.expect("a fresh store can be made"),
@@ -90,7 +93,8 @@ impl World {
             commands: Vec::new(),
             env,
             _programs: programs,
-            dice: Dice::new(seed),
+            temper: Temper::new(&mut dice),
+            dice,
             acknowledged: BTreeSet::new(),
             shims_killed: HashSet::new(),
             frozen_shims: Vec::new(),
@@ -146,7 +150,7 @@ impl World {
 
     /// Lets some time pass, and does what falls due.
     pub(crate) fn rest(&mut self) {
-        let pause = self.dice.millis(20, 250);
+        let pause = self.temper.rest(&mut self.dice);
         thread::sleep(pause);
         self.look_after_all();
     }
