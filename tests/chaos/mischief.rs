@@ -6,12 +6,12 @@
 
 use crate::dice::Dice;
 use crate::jobs;
-use crate::processes::{Found, Role};
+use crate::processes::{self, Found, Role};
 use crate::world::World;
 use queue_core::store::Requeue;
 use queue_core::{JobId, State, Store};
-use rustix::process::Signal;
-use std::time::{Duration, Instant};
+use rustix::process::{Pid, Signal};
+use std::time::Duration;
 
 /// No more jobs than this wait at a time.
 const BACKLOG: usize = 25;
@@ -154,9 +154,13 @@ fn ask_worker_to_stop(world: &mut World) {
 fn freeze_worker(world: &mut World) {
     let Some(at) = one_seat(world) else { return };
     let span = world.dice.millis(300, 4_000);
-    if world.seats[at].thaw_at.is_none() {
-        world.seats[at].thaw_at = Some(Instant::now() + span);
-        signal_worker(world, at, "freeze-worker", Signal::STOP);
+    if let Some(pid) = world.seats[at].worker.as_ref().map(support::Running::pid) {
+        let name = world.seats[at].name.clone();
+        i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .inspect(|pid| processes::freeze(*pid, span));
+        world.note("freeze-worker", format!("{name} for {span:?}"));
     }
 }
 
@@ -188,11 +192,9 @@ fn kill_shim(world: &mut World) {
 
 fn freeze_shim(world: &mut World) {
     if let Some(shim) = one_process(world, |role| matches!(role, Role::Shim(_))) {
-        let thaw_at = Instant::now() + world.dice.millis(300, 3_000);
-        let root = world.env.root().to_owned();
-        shim.signal(&root, Signal::STOP);
-        world.note("freeze-shim", format!("{:?}", shim.role));
-        world.frozen_shims.push((shim, thaw_at));
+        let span = world.dice.millis(300, 3_000);
+        processes::freeze(shim.pid, span);
+        world.note("freeze-shim", format!("{:?} for {span:?}", shim.role));
     }
 }
 

@@ -36,6 +36,20 @@ impl Found {
     }
 }
 
+/// Stops a process and lets it go on after a while, on a thread of its own: a frozen worker may
+/// hold the lock that the run itself waits for.
+pub(crate) fn freeze(pid: Pid, span: Duration) {
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
+        return;
+    };
+    if pidfd_send_signal(&pidfd, Signal::STOP).is_ok() {
+        thread::spawn(move || {
+            thread::sleep(span);
+            let _ = pidfd_send_signal(&pidfd, Signal::CONT);
+        });
+    }
+}
+
 /// All processes of the run in `root` that have not ended, but this one.
 pub(crate) fn all_of(root: &Path) -> Vec<Found> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -40,7 +40,6 @@ pub(crate) struct World {
     pub(crate) acknowledged: BTreeSet<JobId>,
     /// The attempts whose shim was killed, as `JOB-EPOCH`.
     pub(crate) shims_killed: HashSet<String>,
-    pub(crate) frozen_shims: Vec<(Found, Instant)>,
     /// What workers wrote that are gone, by name.
     pub(crate) said: Vec<(String, String)>,
     pub(crate) troubles: Vec<String>,
@@ -56,7 +55,6 @@ pub(crate) struct Seat {
     pub(crate) worker: Option<Running>,
     pub(crate) name: String,
     pub(crate) is_asked_to_stop: bool,
-    pub(crate) thaw_at: Option<Instant>,
     pub(crate) back_at: Instant,
 }
 
@@ -97,7 +95,6 @@ impl World {
             dice,
             acknowledged: BTreeSet::new(),
             shims_killed: HashSet::new(),
-            frozen_shims: Vec::new(),
             said: Vec::new(),
             troubles: Vec::new(),
             deeds: Vec::new(),
@@ -160,22 +157,11 @@ impl World {
         for at in 0..self.seats.len() {
             self.look_after_seat(at);
         }
-        let (root, now) = (self.env.root().to_owned(), Instant::now());
-        self.frozen_shims.retain(|(shim, thaw_at)| {
-            let is_due = now >= *thaw_at;
-            if is_due {
-                shim.signal(&root, Signal::CONT);
-            }
-            !is_due
-        });
     }
 
     fn look_after_seat(&mut self, at: usize) {
         let now = Instant::now();
         let seat = &mut self.seats[at];
-        if let (Some(worker), Some(_)) = (&seat.worker, seat.thaw_at.take_if(|at| now >= *at)) {
-            worker.signal(Signal::CONT);
-        }
         if let Some(ended) = seat.worker.as_mut().and_then(Running::try_wait) {
             self.bury(at, ended);
         }
@@ -198,7 +184,6 @@ impl World {
             return;
         };
         seat.back_at = Instant::now() + back_in;
-        seat.thaw_at = None;
         let words = worker.stderr();
         // Jobs kill their worker as well: whose shim is the worker itself.
         let is_expected = match ended {
@@ -270,9 +255,7 @@ impl World {
         let now = Instant::now();
         for seat in &mut self.seats {
             seat.back_at = now;
-            seat.thaw_at = seat.thaw_at.map(|_| now);
         }
-        self.frozen_shims.iter_mut().for_each(|(_, at)| *at = now);
         self.note("drain", String::new());
         self.wait(DRAIN, |world| {
             if !world.commands.is_empty() {
@@ -365,7 +348,6 @@ impl Seat {
             worker: None,
             name: String::new(),
             is_asked_to_stop: false,
-            thaw_at: None,
             back_at,
         }
     }
