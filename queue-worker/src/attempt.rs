@@ -76,6 +76,7 @@ impl Task {
             Ok(End::Over(status)) => self.conclude(&status, &log),
             Ok(End::Died) => self.clear_away(),
             Ok(End::LetGo) => self.without_process(None),
+            Ok(End::TooLate) => self.too_late(),
             Err(problem) => {
                 let report = outcome::report_unbuilt(&problem, self.clock.now().wall);
                 self.without_process(Some(report))
@@ -192,6 +193,18 @@ impl Task {
             }
         };
         self.without_process(report)
+    }
+
+    /// Hands back what stood still between the claim and the start: it counts only if nobody else
+    /// has taken it over.
+    fn too_late(self) -> Concluded {
+        tracing::warn!(
+            job = self.fence.job.0,
+            "job {} is not started: its lease may have run out while this worker stood still",
+            self.fence.job
+        );
+        let report = Report::new(Outcome::HandedBack, self.clock.now().wall);
+        self.without_process(Some(report))
     }
 
     fn without_process(self, report: Option<Report>) -> Concluded {

@@ -28,6 +28,8 @@ pub(crate) enum End {
     Died,
     /// It goes on without this worker.
     LetGo,
+    /// It was not started: its lease may have run out meanwhile.
+    TooLate,
 }
 
 /// How often a shim that does not listen yet is asked again to stop.
@@ -35,12 +37,17 @@ const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Supervises on this thread; the attempt ends with the worker.
 pub(crate) fn direct(spec: &Spec, control: &Control) -> End {
+    if control.is_late() {
+        return End::TooLate;
+    }
     End::Over(Box::new(supervise(spec, control)))
 }
 
 /// Starts a shim and follows it.
 pub(crate) fn shim(spec: &Spec, control: &Control, post: &Post) -> Result<End, SpawnProblem> {
-    let mut child = start(spec, post)?;
+    let Some(mut child) = start(spec, control, post)? else {
+        return Ok(End::TooLate);
+    };
     let end = watch(child.id());
     let gone = match end {
         Ok(pidfd) => follow(post, control, pidfd.as_fd()),
@@ -69,7 +76,8 @@ fn read_end(post: &Post) -> End {
         .map_or(End::Died, |status| End::Over(Box::new(status)))
 }
 
-fn start(spec: &Spec, post: &Post) -> Result<Child, SpawnProblem> {
+/// Starts a shim; none where the lease may have run out by now.
+fn start(spec: &Spec, control: &Control, post: &Post) -> Result<Option<Child>, SpawnProblem> {
     let problem = |error: &io::Error| {
         let text = format!(
             "its supervisor cannot be started in `{}`; free some disk and processes",
@@ -78,6 +86,11 @@ fn start(spec: &Spec, post: &Post) -> Result<Child, SpawnProblem> {
         SpawnProblem::from_io(SpawnClass::Resources, text, error)
     };
     let lock: File = post.prepare(spec).map_err(|error| problem(&error))?;
+    // Asked under the lock: who takes over after this moment sees it held, and follows the shim
+    // instead of starting another attempt beside it.
+    if control.is_late() {
+        return Ok(None);
+    }
     Command::new(own_program())
         .arg(shim::ARGUMENT)
         .arg(post.directory())
@@ -87,6 +100,7 @@ fn start(spec: &Spec, post: &Post) -> Result<Child, SpawnProblem> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
+        .map(Some)
         .map_err(|error| problem(&error))
 }
 

@@ -46,6 +46,47 @@ fn a_late_worker_loses_its_job_and_writes_nothing() {
     }
 }
 
+/// Freezes a worker between the claim and the start, for longer than its lease.
+fn frozen_before_the_start(more: &[&str]) {
+    let home = home!();
+    let job = home.add_shell(
+        "echo $QUEUE_EPOCH >> began; echo $$ > pid; while [ ! -e go ]; do sleep 0.01; done",
+    );
+    // Its second transaction: the first one makes it known to the store.
+    let args = [&["-j", "1", "--lease", LEASE, "--name", "late"], more].concat();
+    let mut command = home.env.worker_command(&args);
+    command.env("QUEUE_FAILPOINT", "transaction.committed:2:stop");
+    let mut late = home.env.spawn(command);
+    support::wait_until("it claims", || home.job(job).state == State::InProgress);
+    let args = [&["-j", "1", "--lease", LEASE, "--name", "fresh"], more].concat();
+    let mut fresh = home.worker(&args);
+    let second = home.pid_in("pid");
+    assert_eq!(home.job(job).epoch, Epoch(2));
+
+    late.signal(Signal::CONT);
+    says(&late, "is not started");
+    says(&late, "its lease is lost");
+    assert!(is_alive(second));
+    home.env.file("go", "");
+    let row = home.ends(job, State::Completed);
+    assert_eq!((row.epoch, row.stalls), (Epoch(2), 1));
+    assert_eq!(home.env.read("began"), "2\n");
+    for worker in [&mut late, &mut fresh] {
+        worker.signal(Signal::TERM);
+        assert_eq!(worker.wait(), Stopped::Exited(0), "{}", worker.stderr());
+    }
+}
+
+#[test]
+fn a_worker_that_stood_still_before_the_start_does_not_start_beside_the_next() {
+    frozen_before_the_start(&[]);
+}
+
+#[test]
+fn nor_does_one_that_runs_its_jobs_directly() {
+    frozen_before_the_start(&["--direct"]);
+}
+
 #[test]
 fn a_job_longer_than_the_lease_runs_once_under_a_healthy_worker() {
     // T05, T12, T13

@@ -4,6 +4,7 @@
 //! holds: whatever could not be told or read comes back whole, to be tried again.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use queue_core::job::JobBody;
 use queue_core::store::{Claimed, Cycle, Cycled};
@@ -36,6 +37,8 @@ pub(super) struct Flight {
 
 /// A cycle that is back.
 pub(super) struct Landed {
+    /// Before the transaction: leases that it gave or extended run from no earlier moment.
+    pub(super) began: Instant,
     pub(super) cycle: Cycle,
     pub(super) result: Result<Cycled, Error>,
     /// Ready to run.
@@ -61,6 +64,7 @@ pub(super) struct Ready {
 
 impl Flight {
     pub(super) fn fly(mut self) -> Landed {
+        let began = Instant::now();
         let mut result = self.store.cycle(&self.cycle, &self.clock.now());
         let generation = self.store.generation();
         let mut claimed = std::mem::take(&mut self.unread);
@@ -89,6 +93,7 @@ impl Flight {
             (Vec::new(), claimed, None)
         };
         Landed {
+            began,
             cycle: self.cycle,
             result,
             ready,

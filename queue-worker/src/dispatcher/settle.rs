@@ -28,17 +28,20 @@ impl Dispatcher {
     pub(super) fn settle(&mut self, landed: Result<Landed, JoinError>) -> Result<(), WorkerError> {
         let landed = landed.map_err(|error| WorkerError::Broken(error.to_string()))?;
         let mut unread = landed.unread;
+        let until = self.held_until(landed.began);
         match landed.result {
             Ok(cycled) => {
                 self.end_if_over(landed.is_done);
                 unread.retain(|claimed| !cycled.lost.contains(&claimed.lease.fence()));
                 let bodies = landed.orphan_bodies;
+                self.extend(&landed.cycle, &cycled, until);
                 self.apply(
                     &landed.cycle,
                     &cycled,
                     landed.ready,
                     bodies,
                     &landed.taken_over,
+                    until,
                 );
             }
             Err(error) => {
@@ -46,10 +49,32 @@ impl Dispatcher {
                 self.fail(error)?;
             }
         }
-        self.keep_unread(unread);
+        self.keep_unread(unread, until);
         match landed.body_error {
             Some(error) => self.fail(error),
             None => Ok(()),
+        }
+    }
+
+    /// Until when nobody else takes over what a cycle that began then has given or extended. A
+    /// quarter less than the lease: the store counts in whole milliseconds.
+    fn held_until(&self, began: Instant) -> Instant {
+        let most = self.options.lease_for / 4 * 3;
+        // A lease too long for the clock counts as a day, which every heartbeat gives anew.
+        began
+            .checked_add(most)
+            .unwrap_or(began + Duration::from_secs(86_400))
+    }
+
+    fn extend(&mut self, cycle: &Cycle, cycled: &Cycled, until: Instant) {
+        for fence in cycle
+            .leases
+            .iter()
+            .filter(|fence| !cycled.lost.contains(fence))
+        {
+            if let Some(slot) = self.slots.get_mut(*fence) {
+                slot.control.hold_until(until);
+            }
         }
     }
 
@@ -60,6 +85,7 @@ impl Dispatcher {
         ready: Vec<Ready>,
         mut bodies: Vec<JobBody>,
         taken_over: &[Fence],
+        until: Instant,
     ) {
         let now = Instant::now();
         self.recovered();
@@ -81,7 +107,7 @@ impl Dispatcher {
         for ready in ready {
             // Claimed by an earlier cycle, it may have been lost before it could be read.
             if !cycled.lost.contains(&ready.claimed.lease.fence()) {
-                self.launch(ready);
+                self.launch(ready, until);
             }
         }
         self.agenda
@@ -185,14 +211,14 @@ impl Dispatcher {
     }
 
     /// Starts what was claimed; while stopping it is handed back instead.
-    fn launch(&mut self, ready: Ready) {
+    fn launch(&mut self, ready: Ready, until: Instant) {
         let Ready {
             claimed,
             body,
             is_cancelled,
         } = ready;
         let fence = claimed.lease.fence();
-        if !self.hold(&claimed) {
+        if !self.hold(&claimed, until) {
             return;
         }
         let Some(body) = body else {
@@ -283,13 +309,14 @@ impl Dispatcher {
     }
 
     /// Makes the slot of a claimed job, unless it has one. Says whether it has one now.
-    fn hold(&mut self, claimed: &Claimed) -> bool {
+    fn hold(&mut self, claimed: &Claimed, until: Instant) -> bool {
         let fence = claimed.lease.fence();
         if self.slots.contains(fence) {
             return true;
         }
         match Control::new() {
             Ok(control) => {
+                control.hold_until(until);
                 self.slots.insert(claimed, control);
                 true
             }
@@ -305,10 +332,10 @@ impl Dispatcher {
     }
 
     /// Keeps what was claimed and could not be read, for the next cycle.
-    fn keep_unread(&mut self, unread: Vec<Claimed>) {
+    fn keep_unread(&mut self, unread: Vec<Claimed>, until: Instant) {
         let mut kept = Vec::new();
         for claimed in unread {
-            if self.hold(&claimed) {
+            if self.hold(&claimed, until) {
                 kept.push(claimed);
             }
         }

@@ -65,6 +65,8 @@ pub struct Snapshot {
     pub stop_cause: Option<StopCause>,
     /// Whether the worker leaves it to go on without it.
     pub is_let_go: bool,
+    /// Until when nobody else can have taken the attempt over; always, where none is set.
+    pub held_until: Option<Instant>,
 }
 
 /// A handle on one attempt; see the module.
@@ -107,6 +109,19 @@ impl Control {
     pub fn let_go(&self) {
         self.lock().is_let_go = true;
         self.shared.wakeup.ring();
+    }
+
+    /// Notes that the lease is held at least until then. An earlier instant changes nothing.
+    pub(crate) fn hold_until(&self, instant: Instant) {
+        let mut snapshot = self.lock();
+        snapshot.held_until = snapshot.held_until.max(Some(instant));
+    }
+
+    /// Whether somebody else may have taken the attempt over by now.
+    pub(crate) fn is_late(&self) -> bool {
+        self.lock()
+            .held_until
+            .is_some_and(|until| Instant::now() >= until)
     }
 
     /// Says how the attempt is at the moment.
