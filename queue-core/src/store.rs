@@ -309,7 +309,8 @@ pub trait Store: Send + Sync {
     fn backup(&self, to: &Path) -> Result<()>;
 
     /// Adds jobs of another store with their history, under new ids where theirs are taken. A
-    /// job whose uid is here already is left out.
+    /// job whose uid is here already is left out. A job that comes after one that is not among
+    /// `jobs` stays blocked: its parent is gone, and no other job takes that one's number.
     fn import(&self, jobs: Vec<Archived>, now: &Now) -> Result<Vec<Imported>>;
 
     /// All of some jobs, for another store to import: those after `after`, by id, at most `most`.

@@ -4,6 +4,7 @@ use queue_core::{
     Class, JobId, NewJob, State, WorkerId,
     job::{After, ParentEnd},
     store::{Archived, Imported},
+    why::Cause,
 };
 use support::{HOUR, MANY, TestQueue, job};
 
@@ -139,4 +140,32 @@ fn a_job_that_ran_when_it_was_exported_does_not_run_twice_here_unless_it_died() 
     );
     old.complete(lease).unwrap();
     new.examine();
+}
+
+#[test]
+fn a_parent_that_did_not_come_along_is_nobody_here_and_its_child_stays_blocked() {
+    let (old, jobs) = filled();
+    for there in [0, 1, 40] {
+        let new = TestQueue::new();
+        new.enqueue_many(there, &job("mine"));
+        let child = old.store().export(jobs[0], 1).unwrap();
+        let answers = new.store().import(child, &new.now()).unwrap();
+        let [Imported::Added(child)] = answers[..] else {
+            panic!("{answers:?}")
+        };
+        new.enqueue_many(10, &job("later"));
+        while let Some(lease) = new.try_claim("a") {
+            new.complete(lease).unwrap();
+        }
+        assert_eq!(new.state(child), State::Blocked, "beside {there} others");
+        let (after, parent, is_met) = new.detail(child).after[0];
+        assert_eq!((parent, is_met), (None, false), "{after:?}");
+        let gone = Cause::After {
+            parent: after.parent,
+            end: after.end,
+            state: None,
+        };
+        assert_eq!(new.why(child)[0], gone);
+        new.examine();
+    }
 }

@@ -111,7 +111,7 @@ fn as_json(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 }
 
 /// Adds jobs of another store. Ids that are taken here are given anew, in the order of the file,
-/// and dependencies follow them.
+/// and dependencies follow them. A parent that is not among them stands for nobody here.
 pub(super) fn import(tx: &Tx<'_>, jobs: &[Archived]) -> Done<Vec<Imported>> {
     let mut ids: BTreeMap<i64, JobId> = BTreeMap::new();
     let mut imported = Vec::with_capacity(jobs.len());
@@ -174,14 +174,7 @@ fn import_one(tx: &Tx<'_>, archived: &Archived, old: i64) -> Done<JobId> {
     let taken = tx
         .one("select 1 from job where id = ?", [old], |_| Ok(()))?
         .is_some();
-    let ever_given: i64 = tx
-        .one(
-            "select seq from sqlite_sequence where name = 'job'",
-            [],
-            |row| row.get(0),
-        )?
-        .unwrap_or(0);
-    if taken || old <= ever_given || old > LAST_ID_KEPT {
+    if taken || old <= last_given(tx)? || old > LAST_ID_KEPT {
         job.remove("id");
     }
     let epoch = newest_epoch(archived);
@@ -318,7 +311,10 @@ fn import_dependencies(
             .get("parent")
             .and_then(Json::as_i64)
             .ok_or_else(|| unreadable("parent"))?;
-        let parent = ids.get(&parent).map_or(parent, |job| job.0);
+        let parent = match ids.get(&parent) {
+            Some(job) => job.0,
+            None => number_of_nobody(tx, parent)?,
+        };
         row.insert("job".to_owned(), id.0.into());
         row.insert("parent".to_owned(), parent.into());
         insert(tx, "dependency", &row)?;
@@ -340,6 +336,39 @@ fn import_dependencies(
         }
     }
     Ok(())
+}
+
+/// The number under which a job is known here that did not come along: its old one, or a new one
+/// if that is another job's. No job has it and none will, so nothing unrelated can ever meet the
+/// dependency, which stays open with the reason that its parent is gone.
+fn number_of_nobody(tx: &Tx<'_>, old: i64) -> Done<i64> {
+    let last = last_given(tx)?;
+    let is_taken = tx
+        .one("select 1 from job where id = ?", [old], |_| Ok(()))?
+        .is_some();
+    if (1..=last).contains(&old) && !is_taken {
+        return Ok(old);
+    }
+    let number = if (last + 1..=LAST_ID_KEPT).contains(&old) {
+        old
+    } else {
+        last + 1
+    };
+    tx.run(
+        "update sqlite_sequence set seq = ? where name = 'job'",
+        [number],
+    )?;
+    Ok(number)
+}
+
+/// The highest number that a job here ever had.
+fn last_given(tx: &Tx<'_>) -> Done<i64> {
+    let last = tx.one(
+        "select seq from sqlite_sequence where name = 'job'",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(last.unwrap_or(0))
 }
 
 /// Inserts a row whose columns are checked against the schema: a name from a file never becomes
