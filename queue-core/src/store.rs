@@ -172,7 +172,8 @@ pub trait Store: Send + Sync {
         .map(|cycled| cycled.orphans)
     }
 
-    /// Moves up to `most` due jobs from scheduled to pending, and gives up those that waited
+    /// Moves up to `most` due jobs from scheduled to pending, those whose delay is over to the end
+    /// of the line, and gives up those that waited
     /// longer than they may. Returns how many were moved.
     fn promote(&self, worker: WorkerId, most: usize, now: &Now) -> Result<usize> {
         self.cycle(

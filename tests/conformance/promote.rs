@@ -68,13 +68,13 @@ fn promotion_is_bounded_and_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn jobs_that_are_due_go_in_the_order_in_which_they_were_handed_in() {
+fn jobs_join_the_line_in_the_order_in_which_they_fall_due() {
     let q = TestQueue::new();
-    let first = q.enqueue(after(30 * SECOND));
-    let second = q.enqueue(after(10 * SECOND));
-    let third = q.enqueue("x");
+    let late = q.enqueue(after(30 * SECOND));
+    let soon = q.enqueue(after(10 * SECOND));
+    let now = q.enqueue("x");
     q.advance(MINUTE);
-    assert_eq!(q.claim_order("a", 3), [first, second, third]);
+    assert_eq!(q.claim_order("a", 3), [now, soon, late]);
 }
 
 #[test]
@@ -183,4 +183,35 @@ fn a_machine_that_slept_over_a_start_runs_the_job_once() {
     assert_eq!(lease.job(), id);
     q.advance(LEASE / 2);
     assert_eq!(q.try_claim("b"), None);
+}
+
+#[test]
+fn a_delay_is_no_waiting_but_a_retry_keeps_its_place() {
+    for released in [false, true] {
+        let q = TestQueue::new();
+        let failing = q.enqueue("first");
+        let delayed = q.enqueue(NewJob {
+            start: StartAt::After(100 * HOUR),
+            ..job("delayed")
+        });
+        q.advance(100 * HOUR - SECOND);
+        let before = q.enqueue("before");
+        q.exit(q.claim("a"), 1).unwrap();
+        if released {
+            q.release(delayed).unwrap();
+        }
+        q.advance(SECOND);
+        q.promote();
+        let urgent = q.enqueue(NewJob {
+            priority: 1,
+            ..job("urgent")
+        });
+        let after = q.enqueue("after");
+        q.advance(HOUR / 2);
+        assert_eq!(
+            q.claim_order("a", 9),
+            [failing, urgent, before, delayed, after],
+            "released: {released}"
+        );
+    }
 }

@@ -49,6 +49,10 @@ pub(crate) struct Job {
     /// The job it comes after, and whether that has ended as needed.
     pub(crate) parent: Option<(usize, Needs, bool)>,
     run_at: Option<i64>,
+    /// It is scheduled because of a delay.
+    is_delayed: bool,
+    /// It is scheduled because it waits for a retry or sleeps.
+    is_to_retry: bool,
     give_up_at: Option<i64>,
     lease_until: i64,
 }
@@ -99,6 +103,8 @@ impl Model {
             is_cancel_asked: false,
             attempts_ended: 0,
             parent,
+            is_delayed: false,
+            is_to_retry: false,
             run_at: new.delay.map(|delay| self.now + delay),
             give_up_at: new.max_wait.map(|wait| self.now + wait),
             lease_until: 0,
@@ -117,11 +123,15 @@ impl Model {
                 self.end(id, State::Cancelled);
             }
         }
-        for id in 0..self.jobs.len() {
-            let job = &self.jobs[id];
-            if job.state == State::Scheduled && job.run_at.is_some_and(|at| at <= self.now) {
-                self.rest(id);
-            }
+        let is_due = |job: &Job| {
+            job.state == State::Scheduled && job.run_at.is_some_and(|at| at <= self.now)
+        };
+        let mut due: Vec<usize> = (0..self.jobs.len())
+            .filter(|id| is_due(&self.jobs[*id]))
+            .collect();
+        due.sort_by_key(|id| (self.jobs[*id].run_at, *id));
+        for id in due {
+            self.rest(id);
         }
     }
 
@@ -217,6 +227,7 @@ impl Model {
             }
         };
         job.run_at = later;
+        job.is_to_retry = later.is_some();
         job.state = if later.is_some() {
             State::Scheduled
         } else {
@@ -269,15 +280,22 @@ impl Model {
         job.stalls = 0;
         job.is_cancel_asked = false;
         job.run_at = delay.map(|delay| self.now + delay);
+        self.join(id);
+        self.rest(id);
+    }
+
+    /// Sends a job to the end of the line.
+    fn join(&mut self, id: usize) {
         self.line.retain(|other| *other != id);
         self.line.push(id);
-        self.rest(id);
     }
 
     fn end(&mut self, id: usize, state: State) {
         let job = &mut self.jobs[id];
         job.state = state;
         job.is_held = false;
+        job.is_delayed = false;
+        job.is_to_retry = false;
         job.run_at = None;
         job.give_up_at = None;
         for child in 0..self.jobs.len() {
@@ -294,18 +312,26 @@ impl Model {
         }
     }
 
-    /// Puts a job that does not run where its hold, its parent and its time say.
+    /// Puts a job that does not run where its hold, its parent and its time say. One whose delay
+    /// is over joins the line.
     fn rest(&mut self, id: usize) {
         let now = self.now;
         let job = &mut self.jobs[id];
+        let was_delayed = job.is_delayed;
+        let is_to_retry = job.is_to_retry || job.attempt > 0;
+        (job.is_delayed, job.is_to_retry) = (false, false);
         let waits_for_parent = job.parent.is_some_and(|(_, _, met)| !met);
         if job.is_held || waits_for_parent {
             job.state = State::Blocked;
         } else if job.run_at.is_some_and(|at| at > now) {
             job.state = State::Scheduled;
+            (job.is_delayed, job.is_to_retry) = (!is_to_retry, is_to_retry);
         } else {
             job.state = State::Pending;
             job.run_at = None;
+            if was_delayed {
+                self.join(id);
+            }
         }
     }
 }

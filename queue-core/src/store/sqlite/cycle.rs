@@ -121,6 +121,7 @@ fn fall_due(tx: &Tx<'_>, id: JobId) -> Done<()> {
     let mut after = before.clone();
     after.run_at = None;
     moves::settle(&mut after, WaitReason::Delay, tx.now.wall);
+    moves::join_after_delay(tx, &before, &after)?;
     moves::apply(tx, Verb::Promote, &before, &after)
 }
 

@@ -93,6 +93,20 @@ pub(super) fn settle(job: &mut Job, delayed: WaitReason, now: Timestamp) {
     }
 }
 
+/// Puts a job at the end of the line that could not run before now because of its delay: that it
+/// was asked for long ago is no waiting. Who waited for a retry or slept keeps its place.
+pub(super) fn join_after_delay(tx: &Tx<'_>, before: &Job, after: &Job) -> Done<()> {
+    if before.wait_reason != Some(WaitReason::Delay) || after.state != State::Pending {
+        return Ok(());
+    }
+    let (position, queued_at) = tx.join_line()?;
+    tx.run(
+        sql::SET_PLACE,
+        named_params! {":job": after.id.0, ":position": position, ":queued_at": queued_at},
+    )?;
+    Ok(())
+}
+
 /// What set the time of a job that waits for it.
 pub(super) fn delay_of(job: &Job) -> WaitReason {
     match job.wait_reason {

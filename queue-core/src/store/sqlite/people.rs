@@ -61,6 +61,7 @@ pub(super) fn release(tx: &Tx<'_>, id: JobId) -> Done<State> {
         after.run_at = None;
     }
     moves::settle(&mut after, moves::delay_of(&before), tx.now.wall);
+    moves::join_after_delay(tx, &before, &after)?;
     moves::apply(tx, Verb::Release, &before, &after)?;
     Ok(after.state)
 }
@@ -158,6 +159,7 @@ pub(super) fn edit(tx: &Tx<'_>, id: JobId, edit: &Edit) -> Done<State> {
         moves::delay_of(&before)
     };
     moves::settle(&mut after, delayed, tx.now.wall);
+    moves::join_after_delay(tx, &before, &after)?;
     moves::apply(tx, Verb::Edit, &before, &after)?;
     Ok(after.state)
 }
