@@ -228,8 +228,8 @@ pub enum StoreError {
     #[error("the disk with {} is full", .0.display())]
     DiskFull(PathBuf),
 
-    /// Others held the write lock for too long.
-    #[error("{} was locked by another process for {}", path.display(), crate::units::format_duration(*waited))]
+    /// Others held the write lock, or all connections that read, for too long.
+    #[error("{} was in use by others for {}", path.display(), crate::units::format_duration(*waited))]
     Busy {
         /// The store.
         path: PathBuf,

@@ -18,10 +18,18 @@ use std::{
 /// How many steps of the engine lie between two looks at the clock.
 const STEPS_BETWEEN_LOOKS: i32 = 20_000;
 
+/// How long a connection may take to be opened.
+const OPENED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a caller waits for others to be done reading.
+const WAIT: Duration = Duration::from_secs(30);
+
 pub(super) struct Readers {
     pool: r2d2::Pool<SqliteConnectionManager>,
     path: PathBuf,
     query_timeout: Duration,
+    /// How long a caller waits while all connections are busy.
+    wait: Duration,
 }
 
 impl Readers {
@@ -41,21 +49,19 @@ impl Readers {
             .test_on_check_out(false)
             .max_lifetime(None)
             .idle_timeout(None)
-            .connection_timeout(Duration::from_secs(5))
+            .connection_timeout(OPENED_WITHIN)
             .build_unchecked(manager);
         Self {
             pool,
             path: path.to_path_buf(),
             query_timeout,
+            wait: WAIT,
         }
     }
 
     /// Runs `read` on one snapshot of the store.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> Done<T>) -> crate::Result<T> {
-        let connection = self.pool.get().map_err(|error| StoreError::CannotOpen {
-            path: self.path.clone(),
-            detail: error.to_string(),
-        })?;
+        let connection = self.connection()?;
         let (started, limit) = (Instant::now(), self.query_timeout);
         let too_slow = move || started.elapsed() > limit;
         self.told(
@@ -70,6 +76,27 @@ impl Readers {
                 .map_err(Fault::from),
         )?;
         answer
+    }
+
+    /// A connection of the pool. While all of them are busy it waits longer than for one that
+    /// cannot be opened.
+    fn connection(&self) -> crate::Result<r2d2::PooledConnection<SqliteConnectionManager>> {
+        let is_busy = || self.pool.state().connections >= self.pool.max_size();
+        let answer = match self.pool.get_timeout(self.wait.min(OPENED_WITHIN)) {
+            Err(_) if is_busy() => self
+                .pool
+                .get_timeout(self.wait.saturating_sub(OPENED_WITHIN)),
+            answer => answer,
+        };
+        answer.map_err(|error| {
+            let path = self.path.clone();
+            if is_busy() {
+                let waited = self.wait;
+                return StoreError::Busy { path, waited }.into();
+            }
+            let detail = error.to_string();
+            StoreError::CannotOpen { path, detail }.into()
+        })
     }
 
     fn told<T>(&self, done: Done<T>) -> crate::Result<T> {
@@ -126,6 +153,23 @@ mod tests {
                 .unwrap(),
             7
         );
+    }
+
+    #[test]
+    fn who_finds_all_readers_busy_waits_and_is_told_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("queue.db");
+        connection::create_file(&path).unwrap();
+        connection::open(&path, Durability::Normal).unwrap();
+        let mut readers = Readers::new(&path, 1, Duration::from_secs(30));
+        readers.wait = Duration::from_millis(50);
+        let answer = readers.read(|_| Ok(readers.read(|_| Ok(()))));
+        let busy = matches!(
+            answer,
+            Ok(Err(crate::Error::Store(StoreError::Busy { .. })))
+        );
+        assert!(busy, "{answer:?}");
+        readers.read(|_| Ok(())).unwrap();
     }
 
     #[test]
