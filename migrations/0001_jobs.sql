@@ -141,8 +141,8 @@ create index job_expiring on job (expires_at)
   where expires_at is not null and state in ('scheduled', 'pending', 'blocked');
 -- What ended, oldest first?
 create index job_finished on job (state, finished_at) where finished_at is not null;
--- How many are in each state of a queue?
-create index job_state on job (queue, state);
+-- How many are in each state of a queue, and of which kind?
+create index job_state on job (queue, state, kind);
 create index job_name on job (name) where name is not null;
 -- A key has one job at a time, for as long as that job keeps it.
 create unique index job_unique on job (unique_key)

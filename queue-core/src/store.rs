@@ -208,9 +208,9 @@ pub trait Store: Send + Sync {
     /// What the jobs need to run. Jobs that are gone are left out.
     fn bodies(&self, jobs: &[JobId]) -> Result<Vec<JobBody>>;
 
-    /// What a worker that wants to end when nothing is left needs to know of `queues` (all,
-    /// where empty).
-    fn outlook(&self, queues: &[String], now: &Now) -> Result<Outlook>;
+    /// What a worker that wants to end when nothing is left needs to know of the jobs of `kind` in
+    /// `queues` (all, where empty).
+    fn outlook(&self, queues: &[String], kind: &str, now: &Now) -> Result<Outlook>;
 
     // ── The job's own writes, fenced by the epoch alone ─────────────────────────────────────
 

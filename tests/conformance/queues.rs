@@ -2,7 +2,7 @@
 
 use queue_core::{
     NewJob, State,
-    job::StartAt,
+    job::{PROCESS, StartAt},
     queue::{AGEING, QueueChange},
     store::Outlook,
     why::Cause,
@@ -137,7 +137,7 @@ fn a_worker_that_wants_to_end_learns_what_lies_ahead() {
     let q = TestQueue::new();
     let outlook = |queues: &[&str]| {
         let queues: Vec<_> = queues.iter().map(|queue| (*queue).to_owned()).collect();
-        q.store().outlook(&queues, &q.now()).unwrap()
+        q.store().outlook(&queues, PROCESS, &q.now()).unwrap()
     };
     assert_eq!(outlook(&[]), Outlook::default());
     q.enqueue_many(3, &job("x"));
@@ -169,4 +169,16 @@ fn a_worker_that_wants_to_end_learns_what_lies_ahead() {
         ..Outlook::default()
     };
     assert_eq!(outlook(&["other", "none-such"]), other);
+    // What a worker can never claim does not keep it from ending.
+    q.enqueue(NewJob {
+        kind: "of a library".to_owned(),
+        ..job("x")
+    });
+    assert_eq!(outlook(&[]), all);
+    let theirs = q.store().outlook(&[], "of a library", &q.now()).unwrap();
+    let one = Outlook {
+        pending: 1,
+        ..Outlook::default()
+    };
+    assert_eq!(theirs, one);
 }

@@ -82,7 +82,7 @@ impl Store for Meddling {
         fn enqueue_all(jobs: Vec<NewJob>, now: &Now) -> Result<Vec<Enqueued>, (usize, Error)>;
         fn register_worker(about: &NewWorker, now: &Now) -> Result<WorkerId>;
         fn worker_stopped(worker: WorkerId, now: &Now) -> Result<()>;
-        fn outlook(queues: &[String], now: &Now) -> Result<Outlook>;
+        fn outlook(queues: &[String], kind: &str, now: &Now) -> Result<Outlook>;
         fn checkpoint(job: JobId, epoch: Epoch, name: &str, value: &[u8], now: &Now) -> Result<()>;
         fn progress(job: JobId, epoch: Epoch, progress: &Progress, now: &Now) -> Result<()>;
         fn cancel(jobs: &[JobId], now: &Now) -> Result<PerJob<Cancelled>>;

@@ -340,7 +340,9 @@ impl Drainer<'_> {
     }
 
     fn is_drained(&self, until: u64) -> anyhow::Result<bool> {
-        let outlook = self.store.outlook(&[], &self.clock.now())?;
+        let outlook = self
+            .store
+            .outlook(&[], queue_core::job::PROCESS, &self.clock.now())?;
         if outlook.pending + outlook.in_progress + outlook.scheduled > 0 {
             return Ok(false);
         }

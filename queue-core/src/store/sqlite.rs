@@ -292,8 +292,8 @@ impl Store for SqliteStore {
         self.readers.read(|c| looking::bodies(c, jobs))
     }
 
-    fn outlook(&self, queues: &[String], _now: &Now) -> Result<Outlook> {
-        self.readers.read(|c| looking::outlook(c, queues))
+    fn outlook(&self, queues: &[String], kind: &str, _now: &Now) -> Result<Outlook> {
+        self.readers.read(|c| looking::outlook(c, queues, kind))
     }
 
     fn checkpoint(

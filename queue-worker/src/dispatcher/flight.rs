@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use queue_core::job::JobBody;
+use queue_core::job::{JobBody, PROCESS};
 use queue_core::store::{Claimed, Cycle, Cycled};
 use queue_core::{Clock, Error, Fence, JobId, State, Store};
 
@@ -161,7 +161,7 @@ impl Flight {
                 scheduled_too,
             }) => self
                 .store
-                .outlook(queues, &self.clock.now())
+                .outlook(queues, PROCESS, &self.clock.now())
                 .is_ok_and(|outlook| {
                     outlook.pending == 0
                         && outlook.in_progress == 0

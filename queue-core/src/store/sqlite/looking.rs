@@ -231,8 +231,8 @@ impl Conditions {
 }
 
 /// What stands before a worker.
-pub(super) fn outlook(c: &Connection, queues: &[String]) -> Done<Outlook> {
-    let values = named_params! {":queues": serde_json::to_string(queues)?};
+pub(super) fn outlook(c: &Connection, queues: &[String], kind: &str) -> Done<Outlook> {
+    let values = named_params! {":queues": serde_json::to_string(queues)?, ":kind": kind};
     let outlook = tx::one(c, sql::OUTLOOK, values, |row| {
         Ok(Outlook {
             pending: row.get("pending")?,
