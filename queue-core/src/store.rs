@@ -36,12 +36,13 @@ pub trait Store: Send + Sync {
     /// durability, of the machine.
     fn enqueue_each(&self, jobs: Vec<NewJob>, now: &Now) -> Result<PerJob<Enqueued>>;
 
-    /// Adds all of `jobs` or none. The error comes with the place of the job that was refused.
+    /// Adds all of `jobs` or none. The error comes with the place of the job that was refused;
+    /// without one where no single job is at fault, because the store failed.
     fn enqueue_all(
         &self,
         jobs: Vec<NewJob>,
         now: &Now,
-    ) -> Result<Vec<Enqueued>, (usize, crate::Error)>;
+    ) -> Result<Vec<Enqueued>, (Option<usize>, crate::Error)>;
 
     /// Adds one job.
     fn enqueue(&self, job: NewJob, now: &Now) -> Result<Enqueued> {

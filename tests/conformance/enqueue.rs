@@ -82,7 +82,7 @@ fn a_batch_is_added_whole_or_not_at_all_and_says_where_it_failed() {
     batch[37] = NewJob::argv(Vec::<&str>::new());
     let refused = q.store().enqueue_all(batch, &q.now());
     assert!(
-        matches!(refused, Err((37, Error::EmptyCommand))),
+        matches!(refused, Err((Some(37), Error::EmptyCommand))),
         "{refused:?}"
     );
     assert_eq!(q.count(State::Pending), 0);

@@ -62,7 +62,7 @@ fn a_key_of_jobs_that_were_refused_together_is_free() {
     ];
     let refused = q.store().enqueue_all(jobs, &q.now());
     assert!(
-        matches!(refused, Err((1, Error::EmptyCommand))),
+        matches!(refused, Err((Some(1), Error::EmptyCommand))),
         "{refused:?}"
     );
     let added = q.try_enqueue(keyed(UniqueWhile::Live, OnConflict::Skip));

@@ -79,7 +79,7 @@ impl Store for Meddling {
 
     hand_on! {
         fn enqueue_each(jobs: Vec<NewJob>, now: &Now) -> Result<PerJob<Enqueued>>;
-        fn enqueue_all(jobs: Vec<NewJob>, now: &Now) -> Result<Vec<Enqueued>, (usize, Error)>;
+        fn enqueue_all(jobs: Vec<NewJob>, now: &Now) -> Result<Vec<Enqueued>, (Option<usize>, Error)>;
         fn register_worker(about: &NewWorker, now: &Now) -> Result<WorkerId>;
         fn worker_stopped(worker: WorkerId, now: &Now) -> Result<()>;
         fn outlook(queues: &[String], kind: &str, now: &Now) -> Result<Outlook>;

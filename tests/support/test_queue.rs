@@ -186,7 +186,10 @@ impl TestQueue {
         let jobs = vec![job.clone(); count];
         match self.store.enqueue_all(jobs, &self.now()) {
             Ok(added) => added.into_iter().map(Enqueued::id).collect(),
-            Err((place, error)) => panic!("could not enqueue job {place} of {count}: {error}"),
+            Err((Some(place), error)) => {
+                panic!("could not enqueue job {place} of {count}: {error}")
+            }
+            Err((None, error)) => panic!("could not enqueue {count} jobs: {error}"),
         }
     }
 

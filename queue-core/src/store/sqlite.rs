@@ -261,13 +261,17 @@ impl Store for SqliteStore {
         self.write(now, move |tx| enqueue::enqueue_each(tx, &jobs))
     }
 
-    fn enqueue_all(&self, jobs: Vec<NewJob>, now: &Now) -> Result<Vec<Enqueued>, (usize, Error)> {
-        let refused = Arc::new(std::sync::Mutex::new(0));
+    fn enqueue_all(
+        &self,
+        jobs: Vec<NewJob>,
+        now: &Now,
+    ) -> Result<Vec<Enqueued>, (Option<usize>, Error)> {
+        let refused = Arc::new(std::sync::Mutex::new(None));
         let place = Arc::clone(&refused);
         self.write(now, move |tx| {
             let mut added = Vec::with_capacity(jobs.len());
             for (index, answer) in enqueue::enqueue_each(tx, &jobs)?.into_iter().enumerate() {
-                added.push(answer.inspect_err(|_| *lock(&place) = index)?);
+                added.push(answer.inspect_err(|_| *lock(&place) = Some(index))?);
             }
             Ok(added)
         })

@@ -47,3 +47,14 @@ fn an_edit_is_held_to_what_an_enqueue_is() {
     ));
     assert_eq!(q.store.job(job).unwrap().queue, "default");
 }
+
+#[test]
+fn a_store_that_fails_blames_none_of_the_jobs_that_it_was_to_add() {
+    let q = Q::new();
+    let other = rusqlite::Connection::open(q.store.path()).unwrap();
+    other
+        .execute_batch("alter table job_body rename to elsewhere")
+        .unwrap();
+    let answer = q.store.enqueue_all(vec![NewJob::argv(["true"]); 3], &q.now);
+    assert!(matches!(answer, Err((None, Error::Store(_)))), "{answer:?}");
+}

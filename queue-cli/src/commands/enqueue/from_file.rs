@@ -159,8 +159,8 @@ fn add_all(
             .map(|(line, enqueued)| Added { line, enqueued })
             .collect()),
         // A failure of the store is nobody's line.
-        Err((_, error @ queue_core::Error::Store(_))) => Err(error.into()),
-        Err((place, error)) => Err(one_problem(shown, lines[place], &error.into())),
+        Err((None, error)) => Err(error.into()),
+        Err((Some(place), error)) => Err(one_problem(shown, lines[place], &error.into())),
     }
 }
 
