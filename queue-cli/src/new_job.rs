@@ -150,7 +150,7 @@ pub(crate) struct JobArgs {
     )]
     pub(crate) unique_while: Option<UniqueWhile>,
 
-    /// When the key is taken: `skip` (print that job's number), `replace` it, or `error` [default: skip]
+    /// When the key is taken: `skip` (print that job's number), `replace` the command, directory, environment, options and tags of that job while it waits (all else of it stays), or `error` [default: skip]
     #[arg(long, value_name = "WAY", requires = "unique", help_heading = "Limits")]
     pub(crate) on_conflict: Option<OnConflict>,
 

@@ -148,7 +148,9 @@ spelled_enum! {
     OnConflict, "way to settle a conflict" {
         /// Add nothing and give the id of the one that is there.
         Skip = "skip",
-        /// Give the waiting job the new contents; one that runs is not touched, but refused.
+        /// Give the waiting job the new command, directory, environment, options and tags; its
+        /// queue, name, priority, limits, start, retries and parents stay as they are. One that
+        /// runs is not touched, but refused.
         Replace = "replace",
         /// Refuse the new job.
         Error = "error",
