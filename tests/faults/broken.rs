@@ -208,7 +208,7 @@ fn damage_anywhere_in_a_store_is_found_and_never_written_to() {
     // S1, T65: the first damaged page that a write meets is the last thing this process writes.
     let pages = fs::metadata(with_store().db()).unwrap().len() / 4_096;
     let mut met = 0;
-    for page in (1..pages).step_by(7) {
+    for page in 1..pages {
         let scene = with_store();
         overwrite(&scene, usize::try_from(page).unwrap() * 4_096, 4_096);
         let before = fs::read(scene.db()).unwrap();
