@@ -139,7 +139,8 @@ impl Post {
         self.write("started", started, false)
     }
 
-    /// Puts the status in place; a power cut does not take it back.
+    /// Puts the status in place, whole. A power cut may still take it back, with the process it is
+    /// about: then the attempt counts as dead.
     pub(crate) fn write_status(&self, status: &Status) -> io::Result<()> {
         self.write("status", status, true)
     }

@@ -33,6 +33,10 @@ fn exactly_the_failed_jobs_with_class_and_last_lines() {
         text.contains("exit code 9") && text.contains("      red\n") && !text.contains("      5\n"),
         "{text}"
     );
+    assert!(
+        text.contains("      `no-such-program-at-all` is in no directory"),
+        "{text}"
+    );
     assert_eq!(env.json(&["failed", "--class", "timeout"]), json!([]));
     env.qcli(&["failed", "--state", "pending"]).exits(2);
 }

@@ -9,6 +9,7 @@ use crate::error::{CliError, reason_of};
 use crate::exit_code::ExitCode;
 use crate::filter::FilterArgs;
 use crate::output::color::Role;
+use crate::output::sanitize::sanitize;
 use crate::output::table::{Cell, Column, Table};
 use crate::paging::{AmountArgs, each_job};
 use crate::view::json::JobJson;
@@ -152,9 +153,15 @@ fn print(context: &mut Context, jobs: &[(Summary, Vec<String>)]) -> Result<(), C
     for heading in rows.by_ref().take(headings) {
         context.out.document(&format!("{heading}\n"))?;
     }
-    for (row, (_, lines)) in rows.zip(jobs) {
+    for (row, (summary, lines)) in rows.zip(jobs) {
         context.out.document(&format!("{row}\n"))?;
-        for line in lines {
+        // Where a job wrote nothing, what the worker has to say is all there is to read.
+        let message = summary
+            .last
+            .as_ref()
+            .and_then(|last| last.message.as_deref());
+        let message = message.filter(|_| lines.is_empty()).map(sanitize);
+        for line in lines.iter().map(String::as_str).chain(message.as_deref()) {
             context.out.document(&format!("      {line}\n"))?;
         }
     }
