@@ -1,6 +1,6 @@
 //! The command tree: one verb, one file.
 //!
-//! [`Cli`] is what clap reads; [`run`] hands each verb to its file, which holds its arguments, its help and its function.
+//! [`Cli`] is what clap reads; [`run()`] hands each verb to its file, which holds its arguments, its help and its function.
 //! Verbs are listed in the order in which help shows them: asking for work, looking, changing, upkeep.
 
 mod backup;

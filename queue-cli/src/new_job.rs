@@ -1,7 +1,7 @@
 //! Builds a job from the options of `enqueue` and `run`.
 //!
-//! Owns [`JobArgs`], the options both share, and what they mean; [`line`] reads the same as fields of a JSON object, and
-//! [`file`] a whole file of them. What can be checked while somebody looks on (a directory, a file, a moment that has
+//! Owns [`JobArgs`], the options both share, and what they mean; [`mod@line`] reads the same as fields of a JSON object, and
+//! [`mod@file`] a whole file of them. What can be checked while somebody looks on (a directory, a file, a moment that has
 //! passed) is refused here; what only the store knows is refused by it.
 
 pub(crate) mod file;

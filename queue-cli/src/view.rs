@@ -1,6 +1,6 @@
 //! How jobs are shown: from what the store answers to JSON, to a line, to a page.
 //!
-//! Owns the shape of a job in JSON ([`json`]) and its words for people ([`line`], [`page`], [`cause`]); the reading
+//! Owns the shape of a job in JSON ([`json`]) and its words for people ([`mod@line`], [`page`], [`cause`]); the reading
 //! commands call it and print what it returns. Everything here is a plain function: it asks no store, no clock and no
 //! terminal, and it never lets the value of a secret variable out.
 

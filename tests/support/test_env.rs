@@ -14,7 +14,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Makes a [`TestEnv`](crate::TestEnv) with the products that were built beside the test.
+/// Makes a [`TestEnv`] with the products that were built beside the test.
 ///
 /// A macro, because only the test's own crate is told where they are.
 #[macro_export]
