@@ -5,7 +5,11 @@
 
 use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, time::Duration};
+
+/// A worker that has not written for longer than this is taken for dead where nothing better is
+/// known of it, as when people ask. No lease is judged by it.
+pub const SILENT_AFTER: Duration = Duration::from_secs(60);
 
 /// Names one worker process; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use queue_core::{Timestamp, worker::Worker};
+use queue_core::{
+    Timestamp,
+    worker::{SILENT_AFTER, Worker},
+};
 use serde::Serialize;
 
 use super::json::Time;
@@ -14,9 +17,6 @@ use crate::output::{
     table::{Cell, Column, Table},
     time::Times,
 };
-
-/// A worker that has not written for longer than this is taken for dead.
-pub const SILENT_AFTER: Duration = Duration::from_secs(60);
 
 /// A worker that wrote within this is alive, even if no such process is seen here.
 const BELIEVED_FOR: Duration = Duration::from_secs(3);

@@ -6,12 +6,9 @@ use crate::{
     job::{Job, JobId},
     state::{State, WaitReason},
     why::Cause,
+    worker::SILENT_AFTER,
 };
 use rusqlite::{Connection, named_params};
-use std::time::Duration;
-
-/// A worker that has not written for so long is not counted on.
-const ALIVE_FOR: Duration = Duration::from_secs(60);
 
 /// Everything that keeps `job` from running.
 pub(super) fn of(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
@@ -128,7 +125,7 @@ fn full_key(c: &Connection, key: &str) -> Done<Option<Cause>> {
 }
 
 fn in_line(c: &Connection, job: &Job, now: Timestamp) -> Done<Cause> {
-    let since = now.saturating_sub(ALIVE_FOR).as_millis();
+    let since = now.saturating_sub(SILENT_AFTER).as_millis();
     let values = named_params! {":queue": job.queue, ":since": since};
     let workers: u32 = tx::one(c, sql::SERVING_WORKERS, values, |row| row.get(0))?.unwrap_or(0);
     if workers == 0 {
