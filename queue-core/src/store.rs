@@ -3,25 +3,56 @@
 //! The front doors and the worker speak to this trait alone, and nothing of an engine leaks
 //! through it; `tests/conformance` holds every engine to the contracts below. Time is always an
 //! argument. A method that returns an error has changed nothing, unless its text says otherwise.
+//! What the verbs take and give stands beside this file, one noun a file.
 
+mod archive;
+mod cancelled;
+mod claim;
+mod cycle;
+mod detail;
+mod edit;
+mod filter;
+mod finding;
+mod outlook;
+mod place;
+mod prune;
+mod requeue;
 pub mod sqlite;
+mod stats;
+mod unfinished;
+
+pub use self::{
+    archive::{Archived, Imported},
+    cancelled::Cancelled,
+    claim::{Claim, Claimed},
+    cycle::{Cycle, Cycled},
+    detail::{Detail, Summary},
+    edit::Edit,
+    filter::Filter,
+    finding::Finding,
+    outlook::Outlook,
+    place::Place,
+    prune::{Prune, Pruned},
+    requeue::{Requeue, Requeued},
+    stats::{Spread, Stats},
+    unfinished::Unfinished,
+};
 
 use crate::{
-    attempt::{Attempt, Finished, Orphan, Progress, Report, Started},
+    attempt::{Finished, Orphan, Progress, Report, Started},
     bucket::Quota,
     checkpoint::Checkpoint,
     clock::{Now, Timestamp},
     error::Result,
-    job::{After, Enqueued, Job, JobBody, JobId, LimitUse, NewJob, ParentEnd},
+    job::{Enqueued, Job, JobBody, JobId, NewJob},
     lease::{Epoch, Fence, Lease},
     limit::Limit,
     queue::{KeyStatus, Queue, QueueChange, QueueStatus},
-    retry::Backoff,
-    state::{Class, State},
+    state::State,
     why::Cause,
     worker::{NewWorker, Worker, WorkerId},
 };
-use std::{collections::BTreeMap, num::NonZeroU32, path::Path, time::Duration};
+use std::{num::NonZeroU32, path::Path, time::Duration};
 
 /// One result for each job that was named, in that order.
 pub type PerJob<T> = Vec<Result<T>>;
@@ -174,8 +205,8 @@ pub trait Store: Send + Sync {
     }
 
     /// Moves up to `most` due jobs from scheduled to pending, those whose delay is over to the end
-    /// of the line, and gives up those that waited
-    /// longer than they may. Returns how many were moved.
+    /// of the line, and gives up those that waited longer than they may. Returns how many were
+    /// moved.
     fn promote(&self, worker: WorkerId, most: usize, now: &Now) -> Result<usize> {
         self.cycle(
             &Cycle {
@@ -332,352 +363,4 @@ pub trait Store: Send + Sync {
 
     /// Waits until the generation is another one, or for `at_most`. Returns whether it changed.
     fn wait_for_change(&self, generation: u32, at_most: Duration) -> bool;
-}
-
-/// What a worker has to tell and wants to know in one cycle.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cycle {
-    /// Who.
-    pub worker: WorkerId,
-    /// How long leases run that are given or extended now.
-    pub lease_for: Duration,
-    /// Processes that were started.
-    pub started: Vec<(Fence, Started)>,
-    /// Checkpoints that jobs left in their file. Unlike what a job saves itself they count only
-    /// under the holder as well: an adopter may have read a newer value from the same file.
-    pub checkpoints: Vec<(Fence, String, Vec<u8>)>,
-    /// Attempts that ended.
-    pub ended: Vec<(Fence, Report)>,
-    /// Leases to extend; those of `ended` are not among them.
-    pub leases: Vec<Fence>,
-    /// How many due jobs to promote at the most.
-    pub promote: usize,
-    /// How many leases that ran out to take over at the most.
-    pub adopt: usize,
-    /// Workers that are proven to be dead: their leases count as run out.
-    pub dead: Vec<WorkerId>,
-    /// What to claim.
-    pub claim: Option<Claim>,
-}
-
-impl Cycle {
-    /// A cycle in which `worker` has nothing to say yet.
-    pub fn of(worker: WorkerId) -> Self {
-        Self {
-            worker,
-            lease_for: Duration::from_secs(30),
-            started: Vec::new(),
-            checkpoints: Vec::new(),
-            ended: Vec::new(),
-            leases: Vec::new(),
-            promote: 0,
-            adopt: 0,
-            dead: Vec::new(),
-            claim: None,
-        }
-    }
-}
-
-/// What a worker would take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// How many jobs at the most: its free slots.
-    pub most: usize,
-    /// From which queues; all, where empty.
-    pub queues: Vec<String>,
-    /// Of which kind.
-    pub kind: String,
-}
-
-impl Default for Claim {
-    fn default() -> Self {
-        Self {
-            most: 1,
-            queues: Vec::new(),
-            kind: crate::job::PROCESS.to_owned(),
-        }
-    }
-}
-
-/// What came of a cycle.
-#[derive(Debug, Default, PartialEq)]
-pub struct Cycled {
-    /// What became of the jobs whose attempts ended.
-    pub finished: Vec<(Fence, Finished)>,
-    /// Attempts that were dropped from the history of their jobs, because they did not count and
-    /// newer ones like them are kept: their logs are of no more use.
-    pub forgotten: Vec<(JobId, Epoch)>,
-    /// Fences that hold no more: stop what runs under them, and write nothing.
-    pub lost: Vec<Fence>,
-    /// Leases whose job somebody asked to cancel.
-    pub cancels: Vec<Fence>,
-    /// How many jobs were promoted or given up. Equal to what was asked for when more are due.
-    pub promoted: usize,
-    /// Leases taken over.
-    pub orphans: Vec<Orphan>,
-    /// Jobs claimed.
-    pub claimed: Vec<Claimed>,
-    /// The next moment after now at which something falls due by itself: a start, an expiry, a
-    /// token, a lease. What is due already and was not asked for is not among them.
-    pub next_at: Option<Timestamp>,
-}
-
-/// A job that was claimed.
-#[derive(Debug, PartialEq)]
-pub struct Claimed {
-    /// The right to run it.
-    pub lease: Lease,
-    /// Its queue.
-    pub queue: String,
-    /// Its name.
-    pub name: Option<String>,
-    /// What its earlier attempts saved under the default name.
-    pub checkpoint: Option<Vec<u8>>,
-}
-
-/// An attempt that could not be ended.
-#[derive(Debug)]
-pub struct Unfinished {
-    /// The lease, where it is still to be used: the store failed and may do better later.
-    pub lease: Option<Lease>,
-    /// Why.
-    pub error: Box<crate::Error>,
-}
-
-/// What stands before a worker that wants to end when nothing is left.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outlook {
-    /// Pending jobs, claimable or behind something shut that opens by itself.
-    pub pending: u64,
-    /// Pending jobs in paused queues: they do not start by themselves.
-    pub paused: u64,
-    /// Jobs that run, under whichever worker.
-    pub in_progress: u64,
-    /// Jobs whose time lies ahead.
-    pub scheduled: u64,
-    /// When the next of those falls due.
-    pub next_at: Option<Timestamp>,
-    /// Blocked jobs: they wait for others or for a person.
-    pub blocked: u64,
-}
-
-/// What a cancel did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cancelled {
-    /// It waited, and is cancelled now.
-    Now,
-    /// It runs, and was asked to stop.
-    Asked,
-    /// It had ended before.
-    Ended(State),
-}
-
-/// How to run ended jobs again.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Requeue {
-    /// Their ended dependants wait for them again, and run again too.
-    pub with_dependants: bool,
-    /// Not before this long from now.
-    pub delay: Option<Duration>,
-}
-
-/// What a requeue did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requeued {
-    /// Where the job stands now.
-    pub state: State,
-    /// Dependants that will run again as well.
-    pub dependants: Vec<JobId>,
-}
-
-/// What to change about waiting jobs; what is `None` stays as it is.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Edit {
-    /// The new name, or none.
-    pub name: Option<Option<String>>,
-    /// The new queue.
-    pub queue: Option<String>,
-    /// The new priority.
-    pub priority: Option<i32>,
-    /// The new start; `None` within means now.
-    pub run_at: Option<Option<Timestamp>>,
-    /// The new number of attempts that count.
-    pub max_attempts: Option<NonZeroU32>,
-    /// The new wait between attempts.
-    pub backoff: Option<Backoff>,
-    /// The jobs that have to end first, in place of those it had.
-    pub after: Option<Vec<After>>,
-    /// The limits it needs, in place of those it had.
-    pub limits: Option<Vec<LimitUse>>,
-    /// The new concurrency key, or none.
-    pub concurrency_key: Option<Option<String>>,
-    /// Labels to set.
-    pub set_tags: BTreeMap<String, String>,
-    /// Labels to take away.
-    pub remove_tags: Vec<String>,
-    /// The new command.
-    pub command: Option<crate::job::Command>,
-    /// The new directory.
-    pub cwd: Option<crate::raw_text::RawText>,
-    /// The new limits and ways of its attempts.
-    pub options: Option<crate::job::RunOptions>,
-}
-
-/// Where to move a waiting job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Before all of its priority.
-    First,
-    /// After all of its priority.
-    Last,
-    /// Right before this job.
-    Before(JobId),
-    /// Right after this job.
-    After(JobId),
-}
-
-/// Which jobs to look at. Everything that is set has to hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// In one of these states; any, where empty.
-    pub states: Vec<State>,
-    /// In one of these queues; any, where empty.
-    pub queues: Vec<String>,
-    /// Of this name.
-    pub name: Option<String>,
-    /// With all of these labels; `None` for any value.
-    pub tags: Vec<(String, Option<String>)>,
-    /// That ended, or whose last attempt ended, for this reason.
-    pub class: Option<Class>,
-    /// Held by this worker.
-    pub worker: Option<WorkerId>,
-    /// Whose command or name contains this text.
-    pub text: Option<String>,
-    /// Handed in since.
-    pub created_since: Option<Timestamp>,
-    /// Ended since.
-    pub finished_since: Option<Timestamp>,
-    /// Only those before this id, to read on page by page.
-    pub before: Option<JobId>,
-    /// Oldest first.
-    pub oldest_first: bool,
-    /// At most this many.
-    pub most: Option<usize>,
-}
-
-/// One line of a list.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
-    /// The job.
-    pub job: Job,
-    /// The first thing that keeps it from running.
-    pub cause: Option<Cause>,
-    /// What it does, or why that cannot be read.
-    pub command: Result<crate::job::Command, String>,
-    /// Where it runs.
-    pub cwd: crate::raw_text::RawText,
-    /// Its labels.
-    pub tags: BTreeMap<String, String>,
-    /// Its last attempt.
-    pub last: Option<Attempt>,
-    /// When its first attempt since the last requeue was claimed.
-    pub started_at: Option<Timestamp>,
-}
-
-/// All about one job.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Detail {
-    /// What a list shows.
-    pub summary: Summary,
-    /// What an attempt needs.
-    pub body: JobBody,
-    /// All attempts, oldest first.
-    pub attempts: Vec<Attempt>,
-    /// What was saved, by name.
-    pub checkpoints: Vec<Checkpoint>,
-    /// The jobs it comes after: which, how they have to end, where they stand, and whether that
-    /// is met.
-    pub after: Vec<(After, Option<State>, bool)>,
-    /// The jobs that come after it, and the end they wait for.
-    pub dependants: Vec<(JobId, ParentEnd, State)>,
-    /// Everything that keeps it from running.
-    pub causes: Vec<Cause>,
-}
-
-/// What ended in a span, and how long it took.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Stats {
-    /// Jobs that ended, by state.
-    pub ended: BTreeMap<State, u64>,
-    /// Jobs that failed or were cancelled, by class.
-    pub classes: BTreeMap<Class, u64>,
-    /// Attempts that ended.
-    pub attempts: u64,
-    /// Attempts that failed and were followed by another one.
-    pub retries: u64,
-    /// How long jobs waited from the enqueue to their first claim.
-    pub waited: Spread,
-    /// How long the attempts ran that ended the jobs.
-    pub ran: Spread,
-}
-
-/// How a set of durations is spread. All zero where it is empty.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spread {
-    /// Half took at most this long.
-    pub median: Duration,
-    /// Nineteen of twenty took at most this long.
-    pub p95: Duration,
-    /// The longest.
-    pub max: Duration,
-}
-
-/// Which ended jobs to remove.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prune {
-    /// Those that ended in one of these states.
-    pub states: Vec<State>,
-    /// Those that ended before this moment.
-    pub ended_before: Timestamp,
-    /// Only those of this queue.
-    pub queue: Option<String>,
-}
-
-/// A job that was removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pruned {
-    /// Which.
-    pub job: JobId,
-    /// The logs of its attempts: files that the caller may now delete.
-    pub logs: Vec<String>,
-}
-
-/// A job with its history, on its way from one store to another. Its JSON is the format of
-/// `qcli export`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Archived {
-    /// The version of this format.
-    pub schema: u32,
-    /// The job's rows, by table: each row an object of its columns.
-    pub rows: BTreeMap<String, Vec<serde_json::Map<String, serde_json::Value>>>,
-}
-
-/// What became of an imported job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Imported {
-    /// It is here now, under this id.
-    Added(JobId),
-    /// It was here before, under this id.
-    Existing(JobId),
-}
-
-/// One thing that an examination looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at.
-    pub check: &'static str,
-    /// What was found.
-    pub detail: String,
-    /// Whether all is well.
-    pub ok: bool,
 }
