@@ -90,6 +90,8 @@ create table job (
   priority            integer not null check (priority between -1000 and 1000),
   position            integer not null,     -- first in, first out inside a lane
   queued_at           integer not null,     -- when it joined the line; never falls with position
+  keeps_place         integer not null default 0  -- moved while it waited for its time to come:
+                        check (keeps_place in (0, 1)),  -- then that leaves it where it is
   lane                integer not null references lane (id),
   run_at              integer,
   attempt             integer not null default 0 check (attempt >= 0),

@@ -205,8 +205,8 @@ pub trait Store: Send + Sync {
     }
 
     /// Moves up to `most` due jobs from scheduled to pending, those whose delay is over to the end
-    /// of the line, and gives up those that waited longer than they may. Returns how many were
-    /// moved.
+    /// of the line unless they were moved meanwhile, and gives up those that waited longer than
+    /// they may. Returns how many were moved.
     fn promote(&self, worker: WorkerId, most: usize, now: &Now) -> Result<usize> {
         self.cycle(
             &Cycle {
@@ -279,7 +279,7 @@ pub trait Store: Send + Sync {
     fn edit(&self, jobs: &[JobId], edit: &Edit, now: &Now) -> Result<PerJob<State>>;
 
     /// Moves a waiting job within its queue and priority. Beside a job of another priority it
-    /// takes that priority on.
+    /// takes that priority on. One whose time is still to come keeps the new place when it has.
     fn reposition(&self, job: JobId, place: Place, now: &Now) -> Result<()>;
 
     // ── Queues and limits ───────────────────────────────────────────────────────────────────

@@ -1,7 +1,11 @@
 //! Moving waiting jobs within their queue and priority.
 
-use queue_core::{Error, JobId, NewJob, State, Verb, store::Place};
-use support::{SECOND, TestQueue, job};
+use queue_core::{
+    Error, JobId, NewJob, State, Verb,
+    job::StartAt,
+    store::{Edit, Place, Requeue},
+};
+use support::{MINUTE, SECOND, TestQueue, job};
 
 fn three(q: &TestQueue) -> [JobId; 3] {
     [(); 3].map(|()| {
@@ -140,4 +144,62 @@ fn a_moved_job_passes_jobs_with_keys_and_limits_of_their_own() {
     q.reposition(c, Place::Before(keyed)).unwrap();
     let order: Vec<_> = (0..4).map(|_| q.claim("w").job()).collect();
     assert_eq!(order, [limited, c, keyed, a]);
+}
+
+fn delayed(q: &TestQueue) -> JobId {
+    q.enqueue(NewJob {
+        start: StartAt::After(MINUTE),
+        ..job("x")
+    })
+}
+
+#[test]
+fn a_delayed_job_that_was_moved_keeps_its_new_place_when_it_falls_due() {
+    for place in [Place::First, Place::Last] {
+        let q = TestQueue::new();
+        let late = delayed(&q);
+        let [a, b, c] = three(&q);
+        q.reposition(late, place).unwrap();
+        let after = q.enqueue("x");
+        q.advance(MINUTE);
+        let expected = match place {
+            Place::First => [late, a, b, c, after],
+            _ => [a, b, c, late, after],
+        };
+        assert_eq!(q.claim_order("w", 5), expected, "{place:?}");
+    }
+}
+
+#[test]
+fn a_delayed_job_beside_another_stays_beside_it_also_when_it_is_released_early() {
+    let q = TestQueue::new();
+    let late = delayed(&q);
+    let [a, b, c] = three(&q);
+    q.reposition(late, Place::Before(b)).unwrap();
+    q.release(late).unwrap();
+    assert_eq!(q.claim_order("w", 4), [a, late, b, c]);
+}
+
+#[test]
+fn a_job_that_is_delayed_anew_or_requeued_has_given_up_the_place_it_was_moved_to() {
+    let q = TestQueue::new();
+    let (edited, requeued) = (delayed(&q), delayed(&q));
+    let [a, b, c] = three(&q);
+    for id in [edited, requeued] {
+        q.reposition(id, Place::First).unwrap();
+    }
+    let later = Edit {
+        run_at: Some(Some(q.now().wall.saturating_add(2 * MINUTE))),
+        ..Edit::default()
+    };
+    q.edit(edited, &later).unwrap();
+    q.cancel(requeued).unwrap();
+    let again = Requeue {
+        delay: Some(3 * MINUTE),
+        ..Requeue::default()
+    };
+    let answers = q.store().requeue(&[requeued], &again, &q.now()).unwrap();
+    assert!(answers[0].is_ok(), "{answers:?}");
+    q.advance(5 * MINUTE);
+    assert_eq!(q.claim_order("w", 5), [a, b, c, edited, requeued]);
 }

@@ -40,6 +40,7 @@ const TABLES: &[(&str, &str)] = &[
 /// What a job has to itself only inside its own store.
 const LEFT_BEHIND: &[&str] = &[
     "lane",
+    "keeps_place",
     "worker",
     "lease_boot",
     "lease_until",

@@ -94,14 +94,15 @@ pub(super) fn settle(job: &mut Job, delayed: WaitReason, now: Timestamp) {
 }
 
 /// Puts a job at the end of the line that could not run before now because of its delay: that it
-/// was asked for long ago is no waiting. Who waited for a retry or slept keeps its place.
+/// was asked for long ago is no waiting. Who waited for a retry or slept keeps its place, and so
+/// does who was moved meanwhile.
 pub(super) fn join_after_delay(tx: &Tx<'_>, before: &Job, after: &Job) -> Done<()> {
     if before.wait_reason != Some(WaitReason::Delay) || after.state != State::Pending {
         return Ok(());
     }
     let (position, queued_at) = tx.join_line()?;
     tx.run(
-        sql::SET_PLACE,
+        sql::JOIN_AFTER_DELAY,
         named_params! {":job": after.id.0, ":position": position, ":queued_at": queued_at},
     )?;
     Ok(())

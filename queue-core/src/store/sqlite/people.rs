@@ -100,8 +100,10 @@ fn requeue_one(tx: &Tx<'_>, id: JobId, how: &Requeue) -> Done<State> {
     moves::settle(&mut after, WaitReason::Delay, tx.now.wall);
     let (position, queued_at) = tx.join_line()?;
     tx.run(
-        sql::REQUEUE_PLACE,
-        named_params! {":job": id.0, ":position": position, ":queued_at": queued_at},
+        sql::SET_PLACE,
+        named_params! {
+            ":job": id.0, ":position": position, ":queued_at": queued_at, ":keeps_place": false,
+        },
     )?;
     moves::apply(tx, Verb::Requeue, &before, &after)?;
     Ok(after.state)
@@ -158,6 +160,9 @@ pub(super) fn edit(tx: &Tx<'_>, id: JobId, edit: &Edit) -> Done<State> {
     } else {
         moves::delay_of(&before)
     };
+    if let Some(Some(_)) = edit.run_at {
+        tx.run(sql::FORGET_PLACE, named_params! {":job": id.0})?;
+    }
     moves::settle(&mut after, delayed, tx.now.wall);
     moves::join_after_delay(tx, &before, &after)?;
     moves::apply(tx, Verb::Edit, &before, &after)?;
@@ -288,9 +293,13 @@ pub(super) fn reposition(tx: &Tx<'_>, id: JobId, place: Place) -> Done<()> {
         Place::Before(other) => between(tx, &job, other, Side::Before)?,
         Place::After(other) => between(tx, &job, other, Side::After)?,
     };
+    // Whoever moves a job that still waits for its time means the place it has from then on.
+    let keeps_place = job.run_at.is_some();
     tx.run(
         sql::SET_PLACE,
-        named_params! {":job": id.0, ":position": position, ":queued_at": queued_at},
+        named_params! {
+            ":job": id.0, ":position": position, ":queued_at": queued_at, ":keeps_place": keeps_place,
+        },
     )?;
     if job.state == State::Pending {
         tx.touch_lane_of(id)?;
