@@ -57,6 +57,11 @@ pub(crate) fn shim(spec: &Spec, control: &Control, post: &Post) -> Result<End, S
     if gone {
         // Reaped, or it would stay a zombie for as long as the worker lives.
         let _ = child.wait();
+        if post.status().is_none() {
+            // Whom it was about to start holds a copy of the lock until it has become the job's
+            // own program, and only then can be found.
+            let _ = post.wait_until_free();
+        }
         return Ok(read_end(post));
     }
     Ok(End::LetGo)

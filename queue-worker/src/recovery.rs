@@ -36,6 +36,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a process that cannot be killed is looked at then.
 const SLOW_TICK: Duration = Duration::from_secs(1);
 
+/// How many looks in a row have to find nothing: one may miss a process that is forked behind its
+/// back while the parent ends.
+const LOOKS: u32 = 2;
+
 /// By what the processes of an attempt are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Traces {
@@ -90,6 +94,7 @@ pub(crate) fn end_all(traces: &Traces, level: impl Fn() -> StopLevel) -> Option<
     let began = Instant::now();
     let mut hunt = platform::Hunt::new(traces);
     let mut is_told = false;
+    let mut looks_in_vain = 0;
     loop {
         let waited = began.elapsed();
         let found = if waited < GRACE {
@@ -97,7 +102,10 @@ pub(crate) fn end_all(traces: &Traces, level: impl Fn() -> StopLevel) -> Option<
         } else {
             hunt.kill()
         };
-        if found == 0 {
+        // A process that cannot be told for so long is no attempt of ours that begins.
+        let may_be_more = found > 0 || hunt.is_unsure() && waited < PATIENCE;
+        looks_in_vain = if may_be_more { 0 } else { looks_in_vain + 1 };
+        if looks_in_vain == LOOKS {
             return Some(hunt.met());
         }
         if level() >= StopLevel::HandBack {
@@ -111,6 +119,8 @@ pub(crate) fn end_all(traces: &Traces, level: impl Fn() -> StopLevel) -> Option<
                 traces.job
             );
         }
-        std::thread::sleep(if is_told { SLOW_TICK } else { TICK });
+        if may_be_more {
+            std::thread::sleep(if is_told { SLOW_TICK } else { TICK });
+        }
     }
 }

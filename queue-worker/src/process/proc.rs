@@ -15,6 +15,8 @@ pub(crate) struct Process {
     pub(crate) group: u32,
     /// Clock ticks between the boot and its start.
     pub(crate) started: u64,
+    /// Whether it has memory of its own: threads of the kernel have none, nor has one that ends.
+    pub(crate) has_memory: bool,
 }
 
 impl Process {
@@ -47,7 +49,9 @@ fn parse(pid: u32, stat: &[u8]) -> Option<Process> {
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     // Field 3, the state, is the first of the rest.
     let field = |number: usize| fields.get(number - 3).copied();
-    if matches!(field(3)?, "Z" | "X" | "x") {
+    let threads: u32 = field(20)?.parse().ok()?;
+    // A process whose first thread has ended is a zombie to look at and runs on in the others.
+    if matches!(field(3)?, "X" | "x") || field(3) == Some("Z") && threads <= 1 {
         return None;
     }
     Some(Process {
@@ -55,6 +59,7 @@ fn parse(pid: u32, stat: &[u8]) -> Option<Process> {
         parent: field(4)?.parse().ok()?,
         group: field(5)?.parse().ok()?,
         started: field(22)?.parse().ok()?,
+        has_memory: field(23) != Some("0"),
     })
 }
 
@@ -88,9 +93,19 @@ mod tests {
             parent: 7,
             group: 8,
             started: 4711,
+            has_memory: true,
         };
         assert_eq!(process, expected);
-        assert_eq!(parse(12, b"12 (x) Z 1 1 1"), None);
+        let state = |state, threads, size| {
+            let stat = format!(
+                "12 (x) {state} 7 8 9 0 -1 4 1 2 3 4 5 6 7 8 20 0 {threads} 0 4711 {size} 1"
+            );
+            parse(12, stat.as_bytes())
+        };
+        assert_eq!(state("Z", 1, 0), None);
+        assert_eq!(state("X", 1, 0), None);
+        let without_its_first_thread = state("Z", 2, 0).unwrap();
+        assert!(!without_its_first_thread.has_memory);
         assert_eq!(parse(12, b""), None);
     }
 }

@@ -13,6 +13,9 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, waitid, waitpid};
 
 use super::proc::{self, Process};
 
+/// How often it is looked again when nobody is found below this process, which has children.
+const LOOKS: u32 = 5;
+
 /// Makes this process the one that orphans of its descendants fall to.
 pub(crate) fn adopt_orphans() -> std::io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(
@@ -23,11 +26,23 @@ pub(crate) fn adopt_orphans() -> std::io::Result<()> {
 /// The processes below this one that still run. Orphans among them that have ended are reaped;
 /// `leader` is left for its supervisor.
 pub(crate) fn live(leader: u32) -> Vec<Process> {
-    // Most attempts leave nothing behind: then no process has this one above it, and one call
-    // tells, where a look into `/proc` costs the kernel a walk at each exit.
-    if is_childless() {
-        return Vec::new();
+    for _ in 0..LOOKS {
+        // Most attempts leave nothing behind: then no process has this one above it, and one call
+        // tells, where a look into `/proc` costs the kernel a walk at each exit.
+        if is_childless() {
+            return Vec::new();
+        }
+        let found = walk(leader);
+        if !found.is_empty() {
+            return found;
+        }
+        // Somebody is there: a list may leave one out while another one ends
+        // (proc_tid_children(5)).
     }
+    Vec::new()
+}
+
+fn walk(leader: u32) -> Vec<Process> {
     let own = std::process::id();
     let mut found = Vec::new();
     let mut seen = HashSet::new();

@@ -310,50 +310,15 @@ fn milliseconds(time: libc::timeval) -> u64 {
     seconds * 1000 + micros / 1000
 }
 
-/// Counts the processes of a group that are not zombies; `None` where `/proc` does not say.
+/// Counts the processes of a group that run; `None` where there is no `/proc` to say so.
 #[cfg(target_os = "linux")]
 fn count_live(group: Pid) -> Option<u32> {
-    let mut live = 0;
-    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
-        let is_process = entry.file_name().as_encoded_bytes()[0].is_ascii_digit();
-        if !is_process {
-            continue;
-        }
-        // A process that ends while we look has no file any more: not live.
-        let stat = std::fs::read(entry.path().join("stat")).unwrap_or_default();
-        live += u32::from(is_live_in(&stat, group.as_raw_nonzero().get()));
-    }
-    Some(live)
+    let group = group.as_raw_nonzero().get().unsigned_abs();
+    let all = super::proc::processes().into_iter();
+    u32::try_from(all.filter(|process| process.group == group).count()).ok()
 }
 
 #[cfg(not(target_os = "linux"))]
 fn count_live(_group: Pid) -> Option<u32> {
     None
-}
-
-/// Reads state and group out of `/proc/PID/stat`: the fields after the last `)`, because the name
-/// before it may hold anything.
-#[cfg(target_os = "linux")]
-fn is_live_in(stat: &[u8], group: i32) -> bool {
-    let Some(name_end) = stat.iter().rposition(|byte| *byte == b')') else {
-        return false;
-    };
-    let fields = String::from_utf8_lossy(&stat[name_end + 1..]);
-    let mut fields = fields.split_ascii_whitespace();
-    let state = fields.next().unwrap_or("X");
-    let its_group = fields.nth(1).and_then(|text| text.parse().ok());
-    its_group == Some(group) && !matches!(state, "Z" | "X" | "x")
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_with_brackets_does_not_confuse_the_group() {
-        assert!(is_live_in(b"12 (a) Z 1 (b)) S 1 77 5 0", 77));
-        assert!(!is_live_in(b"12 (x) Z 1 77 5 0", 77));
-        assert!(!is_live_in(b"12 (x) S 1 78 5 0", 77));
-        assert!(!is_live_in(b"", 77));
-    }
 }

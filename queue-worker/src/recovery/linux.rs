@@ -20,6 +20,7 @@ pub(super) struct Hunt {
     first: Option<(u32, u64)>,
     proven: HashSet<(u32, u64)>,
     asked: HashSet<(u32, u64)>,
+    is_unsure: bool,
 }
 
 impl Hunt {
@@ -35,7 +36,13 @@ impl Hunt {
             first: traces.first,
             proven: HashSet::new(),
             asked: HashSet::new(),
+            is_unsure: false,
         }
+    }
+
+    /// Whether the last look met a process that might belong to the attempt and cannot be told yet.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.is_unsure
     }
 
     /// Sends SIGTERM to those that were not asked yet. Returns how many live.
@@ -65,9 +72,17 @@ impl Hunt {
 
     fn find(&mut self) -> Vec<Process> {
         let all = processes();
+        self.is_unsure = false;
         for process in &all {
-            if !self.proven.contains(&process.identity()) && self.is_proven_by_itself(process) {
-                self.proven.insert(process.identity());
+            if self.proven.contains(&process.identity()) {
+                continue;
+            }
+            match self.is_proven_by_itself(process) {
+                Some(true) => {
+                    self.proven.insert(process.identity());
+                }
+                Some(false) => {}
+                None => self.is_unsure = true,
             }
         }
         self.prove_group(&all);
@@ -77,12 +92,21 @@ impl Hunt {
             .collect()
     }
 
-    fn is_proven_by_itself(&self, process: &Process) -> bool {
+    /// `None` where it cannot be told: between the moment when execve(2) gives a process its new
+    /// memory and the one when it has put the environment there, the process seems to have neither
+    /// environment nor arguments (`env_end` in fs/proc/base.c). A shim that dies right after the
+    /// start leaves its job there.
+    fn is_proven_by_itself(&self, process: &Process) -> Option<bool> {
         if self.first == Some(process.identity()) {
-            return true;
+            return Some(true);
         }
-        let environment = fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
-        carries(&environment, &self.marks)
+        let read = |name| fs::read(format!("/proc/{}/{name}", process.pid));
+        let environment = read("environ").unwrap_or_default();
+        let is_bare = environment.is_empty() && process.has_memory;
+        if is_bare && read("cmdline").is_ok_and(|arguments| arguments.is_empty()) {
+            return None;
+        }
+        Some(carries(&environment, &self.marks))
     }
 
     /// A group keeps its number for as long as one member lives, so one proven member proves all.

@@ -26,6 +26,10 @@ impl Hunt {
         0
     }
 
+    pub(super) fn is_unsure(&self) -> bool {
+        false
+    }
+
     pub(super) fn met(&self) -> usize {
         0
     }
