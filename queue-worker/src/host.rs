@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use queue_core::failpoint;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::post::Post;
@@ -48,6 +49,7 @@ pub(crate) fn shim(spec: &Spec, control: &Control, post: &Post) -> Result<End, S
     let Some(mut child) = start(spec, control, post)? else {
         return Ok(End::TooLate);
     };
+    failpoint::hit("host.shim_started");
     let end = watch(child.id());
     let gone = match end {
         Ok(pidfd) => follow(post, control, pidfd.as_fd()),
@@ -69,6 +71,7 @@ pub(crate) fn shim(spec: &Spec, control: &Control, post: &Post) -> Result<End, S
 
 /// Follows a shim that another worker started.
 pub(crate) fn adopted(control: &Control, post: &Post) -> End {
+    failpoint::hit("adopt.followed");
     if attend(post, control) {
         read_end(post)
     } else {
@@ -100,6 +103,7 @@ fn start(spec: &Spec, control: &Control, post: &Post) -> Result<Option<Child>, S
         .arg(shim::ARGUMENT)
         .arg(post.directory())
         .env_clear()
+        .envs(failpoint::variables())
         .current_dir("/")
         .stdin(Stdio::from(lock))
         .stdout(Stdio::null())

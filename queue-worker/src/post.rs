@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use queue_core::attempt::Started;
+use queue_core::failpoint;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, mkfifoat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,6 +54,7 @@ impl Post {
     /// it is closed.
     pub(crate) fn prepare(&self, spec: &Spec) -> io::Result<File> {
         mkfifoat(CWD, self.path("control"), Mode::RUSR | Mode::WUSR)?;
+        failpoint::hit("host.control_made");
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -60,18 +62,24 @@ impl Post {
             .mode(0o600)
             .open(self.path("lock"))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        failpoint::hit("host.lock_taken");
         file.write_all(&serde_json::to_vec(spec)?)?;
         file.rewind()?;
+        failpoint::hit("host.spec_written");
         Ok(file)
     }
 
     /// Looks whether the attempt lives, or how it ended.
     pub(crate) fn look(&self) -> Found {
         // The status is read after the lock: it is in place before the lock is let go.
-        if self.is_held() {
+        let is_held = self.is_held();
+        failpoint::hit("adopt.lock_probed");
+        if is_held {
             return Found::Alive;
         }
-        match self.status() {
+        let status = self.status();
+        failpoint::hit("adopt.status_read");
+        match status {
             Some(status) => Found::Ended(Box::new(status)),
             None => Found::Nothing,
         }
@@ -136,28 +144,41 @@ impl Post {
     }
 
     pub(crate) fn write_started(&self, started: &Started) -> io::Result<()> {
-        self.write("started", started, false)
+        self.stage("started", started)?;
+        failpoint::hit("shim.started_staged");
+        self.publish("started")?;
+        failpoint::hit("shim.started_written");
+        Ok(())
     }
 
     /// Puts the status in place, whole. A power cut may still take it back, with the process it is
     /// about: then the attempt counts as dead.
     pub(crate) fn write_status(&self, status: &Status) -> io::Result<()> {
-        self.write("status", status, true)
+        self.stage("status", status)?.sync_all()?;
+        failpoint::hit("shim.status_staged");
+        self.publish("status")?;
+        failpoint::hit("shim.status_written");
+        Ok(())
     }
 
-    fn write(&self, name: &str, value: &impl Serialize, synced: bool) -> io::Result<()> {
-        let unfinished = self.path(&format!("{name}.tmp"));
+    /// Writes a file under the name it has until it is whole.
+    fn stage(&self, name: &str, value: &impl Serialize) -> io::Result<File> {
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&unfinished)?;
+            .open(self.staged(name))?;
         file.write_all(&serde_json::to_vec(value)?)?;
-        if synced {
-            file.sync_all()?;
-        }
-        fs::rename(&unfinished, self.path(name))
+        Ok(file)
+    }
+
+    fn publish(&self, name: &str) -> io::Result<()> {
+        fs::rename(self.staged(name), self.path(name))
+    }
+
+    fn staged(&self, name: &str) -> PathBuf {
+        self.path(&format!("{name}.tmp"))
     }
 
     fn path(&self, name: &str) -> PathBuf {

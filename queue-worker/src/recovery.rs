@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use queue_core::attempt::Started;
-use queue_core::{Epoch, JobId};
+use queue_core::{Epoch, JobId, failpoint};
 
 use crate::post::{Found, Post};
 use crate::signals::StopLevel;
@@ -106,6 +106,7 @@ pub(crate) fn end_all(traces: &Traces, level: impl Fn() -> StopLevel) -> Option<
         let may_be_more = found > 0 || hunt.is_unsure() && waited < PATIENCE;
         looks_in_vain = if may_be_more { 0 } else { looks_in_vain + 1 };
         if looks_in_vain == LOOKS {
+            failpoint::hit("adopt.swept");
             return Some(hunt.met());
         }
         if level() >= StopLevel::HandBack {

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use queue_core::Timestamp;
 use queue_core::attempt::Started;
+use queue_core::{Timestamp, failpoint};
 
 use crate::post::{self, Post};
 use crate::recovery;
@@ -68,12 +68,15 @@ fn run(directory: &OsString) -> io::Result<()> {
     let post = Post::at(Path::new(directory));
     // A group and a terminal of its own: nothing that is meant for the worker reaches it.
     rustix::process::setsid()?;
+    failpoint::hit("shim.begun");
     #[cfg(target_os = "linux")]
     crate::process::tree::adopt_orphans()?;
     let mut lock = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let spec = Post::take_spec(&mut lock)?;
+    failpoint::hit("shim.spec_taken");
     let control = Control::new()?;
     obey(post.listen()?, control.clone())?;
+    failpoint::hit("shim.listens");
     let status = supervise_tree(&spec, &control, |pid| note_start(&post, &spec, pid));
     leave(&post, &status)
 }
@@ -113,6 +116,7 @@ fn obey(mut pipe: File, control: Control) -> io::Result<()> {
 /// Leaves the process's name for whoever has to end it should this shim die. An attempt whose
 /// name cannot be written goes on: its environment still names it.
 fn note_start(post: &Post, spec: &Spec, pid: u32) {
+    failpoint::hit("shim.process_started");
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use queue_core::attempt::Finished;
 use queue_core::worker::NewWorker;
-use queue_core::{Clock, JobId, Store, SystemClock};
+use queue_core::{Clock, JobId, Store, SystemClock, failpoint};
 
 use crate::dispatcher::Dispatcher;
 use crate::layout::Layout;
@@ -166,7 +166,9 @@ pub fn run(
     let worker = store
         .register_worker(&about(&options), &clock.now())
         .map_err(WorkerError::Store)?;
+    failpoint::hit("worker.registered");
     let life = Life::begin(&layout, worker).map_err(WorkerError::Layout)?;
+    failpoint::hit("worker.locked");
     tracing::info!(worker = %options.name, "worker {} started: {}", options.name, describe(&options));
     remove_what_is_stale(store.as_ref(), &layout);
     let name = options.name.clone();

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failure is the answer")]
 
 mod apart;
+mod between_steps;
 mod broken;
 mod bucket;
 mod crowd;

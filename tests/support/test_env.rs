@@ -4,7 +4,8 @@
 //! machine's own set-up gets in but the PATH, and no process that was started here, or by
 //! something started here, is left when it is dropped.
 
-use crate::{outcome::Outcome, running::Running};
+use crate::{outcome::Outcome, running::Running, wait::wait_until};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use serde_json::Value;
 use std::{
     env, fmt, fs,
@@ -224,6 +225,34 @@ impl TestEnv {
         (stream("stdout"), stream("stderr"))
     }
 
+    // ── What runs here ──────────────────────────────────────────────────────────────────────
+
+    /// The command lines of all processes that were started here, or by something started here,
+    /// and have not ended.
+    pub fn processes(&self) -> Vec<String> {
+        let all = inhabitants(self.root()).into_iter();
+        all.map(|process| process.words).collect()
+    }
+
+    /// Kills the shims of all attempts, as `kill -9` does. They are dead when this returns.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[track_caller]
+    pub fn kill_shims(&self) {
+        let is_shim = |process: &Inhabitant| process.words.contains(" --supervise-attempt ");
+        let mut shims = inhabitants(self.root());
+        shims.retain(is_shim);
+        assert!(!shims.is_empty(), "no attempt runs\n{}", self.scene());
+        for shim in &shims {
+            // It may have ended in between, and that is as good.
+            let _ = kill_process(shim.pid, Signal::KILL);
+        }
+        wait_until("the shims are dead", || {
+            !inhabitants(self.root()).iter().any(is_shim)
+        });
+    }
+
     // ── When something went wrong ───────────────────────────────────────────────────────────
 
     /// Everything one would ask for after a failure: the files, the jobs, their history.
@@ -256,7 +285,10 @@ impl TestEnv {
 
 impl Drop for TestEnv {
     fn drop(&mut self) {
-        kill_all_that_mention(self.root());
+        for process in inhabitants(self.root()) {
+            // It may have ended in between, and that is as good.
+            let _ = kill_process(process.pid, Signal::KILL);
+        }
     }
 }
 
@@ -286,23 +318,30 @@ fn list_files(folder: &Path, files: &mut Vec<String>) {
     }
 }
 
-/// Kills every process whose environment names `root`: a job keeps its variables wherever it
-/// goes, also in a session of its own under another parent.
-fn kill_all_that_mention(root: &Path) {
-    use rustix::process::{Pid, Signal, kill_process};
+/// A process that belongs to a home: its environment or its arguments name it.
+struct Inhabitant {
+    pid: Pid,
+    words: String,
+}
+
+/// Every process that names `root` in its environment or its arguments, without this one: a job
+/// keeps its variables wherever it goes, also in a session of its own under another parent, and a
+/// shim is told its directory.
+fn inhabitants(root: &Path) -> Vec<Inhabitant> {
     let marker = root.as_os_str().as_encoded_bytes();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let pid = entry.file_name().to_str().and_then(|pid| pid.parse().ok());
-        let Some(pid) = pid.and_then(Pid::from_raw) else {
-            continue;
-        };
-        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-        let is_ours = environment
-            .windows(marker.len())
-            .any(|window| window == marker);
-        if is_ours && pid != rustix::process::getpid() {
-            // It may have ended in between, and that is as good.
-            let _ = kill_process(pid, Signal::KILL);
-        }
-    }
+    let names = |text: &[u8]| text.windows(marker.len()).any(|window| window == marker);
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
+            let read = |name| fs::read(entry.path().join(name)).unwrap_or_default();
+            // Both are empty once it has ended.
+            let (environment, arguments) = (read("environ"), read("cmdline"));
+            let is_one = pid != getpid() && (names(&environment) || names(&arguments));
+            is_one.then(|| Inhabitant {
+                pid,
+                words: String::from_utf8_lossy(&arguments).replace('\0', " "),
+            })
+        })
+        .collect()
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use queue_core::job::{JobBody, PROCESS};
 use queue_core::store::{Claimed, Cycle, Cycled};
-use queue_core::{Clock, Error, Fence, JobId, State, Store};
+use queue_core::{Clock, Error, Fence, JobId, State, Store, failpoint};
 
 use crate::layout::Layout;
 
@@ -74,7 +74,9 @@ impl Flight {
         if let Ok(cycled) = &mut result {
             claimed.append(&mut cycled.claimed);
             for (fence, _) in &cycled.finished {
+                failpoint::hit("settle.committed");
                 self.layout.remove_run_directory(fence.job, fence.epoch);
+                failpoint::hit("settle.cleared");
             }
             for (job, epoch) in &cycled.forgotten {
                 self.layout.remove_log(*job, *epoch);
@@ -82,6 +84,7 @@ impl Flight {
             is_done = self.ask(claimed.is_empty());
             let orphans: Vec<JobId> = cycled.orphans.iter().map(|one| one.lease.job()).collect();
             if !orphans.is_empty() {
+                failpoint::hit("adopt.claimed");
                 // What cannot be read now is adopted anew once its lease has run out.
                 orphan_bodies = self.store.bodies(&orphans).unwrap_or_default();
             }

@@ -6,6 +6,7 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use queue_core::failpoint;
 use queue_core::job::OnLeftover;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
@@ -255,6 +256,7 @@ impl<'a> Attempt<'a> {
             .expect("draining begins after the process ended");
         let ran_for = ending.at.duration_since(self.started);
         let log = self.output.finish();
+        failpoint::hit("supervisor.drained");
         self.control.note_output(log.output_bytes, self.last_output);
         Status {
             job: self.spec.job,
@@ -300,6 +302,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn begin_drain(&mut self) -> Phase {
+        failpoint::hit("supervisor.swept");
         Phase::Draining {
             until: deadline(Instant::now(), self.spec.drain),
         }
@@ -410,6 +413,7 @@ impl<'a> Attempt<'a> {
             at: Instant::now(),
             ended_at: wall_clock(),
         });
+        failpoint::hit("supervisor.reaped");
     }
 }
 
