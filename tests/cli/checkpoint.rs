@@ -22,15 +22,40 @@ fn the_next_attempt_finds_what_the_last_one_saved() {
     env.qcli(&["checkpoint", "get", "1"]).ok().prints("page=17");
     let blob = env.json(&["checkpoint", "get", "1", "--name", "index"]);
     assert_eq!(blob["value"], json!({ "hex": "61ff0062" }));
-    assert_eq!(
-        env.json(&["checkpoint", "list", "1"])["checkpoints"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    let listed = env.json(&["checkpoint", "list", "1"]);
+    assert_eq!(listed["checkpoints"].as_array().unwrap().len(), 2);
     env.qcli(&["checkpoint", "get", "1", "--name", "none"])
         .exits(3);
+}
+
+#[test]
+fn a_checkpoint_has_one_name_and_one_form_wherever_it_is_shown() {
+    let env = support::test_env!();
+    let line = r#"$Q checkpoint set '{"page":17}'"#;
+    env.enqueue(&["--shell", &with_qcli(&env, line)]);
+    env.drain();
+    env.qcli(&["show", "1"])
+        .ok()
+        .prints("\nCheckpoints\ndefault  {\"page\":17} (saved ");
+    env.qcli(&["checkpoint", "list", "1"])
+        .ok()
+        .prints("\ndefault  ");
+    let shown = env.json(&["show", "1"]);
+    let saved = &shown["checkpoints"][0];
+    assert_eq!(saved["name"], "default");
+    assert_eq!(saved["value"], json!({ "page": 17 }));
+    assert_eq!(shown["checkpoint"], saved["value"]);
+    assert_eq!(
+        &env.json(&["checkpoint", "list", "1"])["checkpoints"][0],
+        saved
+    );
+    let mut got = env.json(&["checkpoint", "get", "1", "--name", "default"]);
+    let fields = got.as_object_mut().unwrap();
+    assert_eq!(
+        (fields.remove("job"), fields.remove("schema")),
+        (Some(json!(1)), Some(json!(1)))
+    );
+    assert_eq!(&got, saved);
 }
 
 #[test]

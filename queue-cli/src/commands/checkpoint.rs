@@ -8,24 +8,24 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
-use queue_core::checkpoint::{Checkpoint, DEFAULT, MAX_BYTES};
-use queue_core::raw_text::RawText;
+use queue_core::checkpoint::{DEFAULT, MAX_BYTES};
 use queue_core::{Epoch, JobId, Store};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::config::Surroundings;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output::table::{Cell, Column, Table};
-use crate::output::time::rfc3339;
 use crate::resolve;
 use crate::selector::Selector;
+use crate::view::json::CheckpointJson;
 
 /// Save and read what an attempt leaves for the next one
 ///
-/// A job saves how far it came, and its next attempt goes on from there. Inside a job no number is needed; the file
-/// $QUEUE_CHECKPOINT holds the same value as the checkpoint without a name.
+/// A job saves how far it came, and its next attempt goes on from there. Inside a job no number is needed. Without
+/// `--name` it is the checkpoint called `default`, which is also what the file $QUEUE_CHECKPOINT holds.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qcli checkpoint set page=17            inside a job
@@ -149,7 +149,8 @@ fn get(context: &mut Context, job: Option<&Selector>, name: &str) -> Result<(), 
             .hint(format!("`qcli checkpoint list {job}` shows what it saved")));
     };
     if context.out.is_json() {
-        return context.out.json(&checkpoint_json(job, &checkpoint));
+        let saved = CheckpointJson::from(&checkpoint);
+        return context.out.json(&OfJob { job, saved });
     }
     context.out.raw(&checkpoint.value)
 }
@@ -159,10 +160,7 @@ fn list(context: &mut Context, job: Option<&Selector>) -> Result<(), CliError> {
     let job = meant(&*store, &context.around, job)?;
     let checkpoints = store.detail(job, &context.now())?.checkpoints;
     if context.out.is_json() {
-        let checkpoints: Vec<Value> = checkpoints
-            .iter()
-            .map(|checkpoint| checkpoint_json(job, checkpoint))
-            .collect();
+        let checkpoints: Vec<_> = checkpoints.iter().map(CheckpointJson::from).collect();
         return context
             .out
             .json(&json!({ "job": job, "checkpoints": checkpoints }));
@@ -185,7 +183,7 @@ fn list(context: &mut Context, job: Option<&Selector>) -> Result<(), CliError> {
             Cell::new(&checkpoint.name),
             Cell::new(times.relative(checkpoint.at)),
             Cell::new(checkpoint.value.len().to_string()),
-            Cell::new(text_of(checkpoint).to_lossy()),
+            Cell::new(String::from_utf8_lossy(&checkpoint.value)),
         ]);
     }
     context.out.table(&table)
@@ -209,18 +207,12 @@ fn meant(
     }
 }
 
-fn text_of(checkpoint: &Checkpoint) -> RawText {
-    OsString::from_vec(checkpoint.value.clone()).into()
-}
-
-fn checkpoint_json(job: JobId, checkpoint: &Checkpoint) -> Value {
-    json!({
-        "job": job,
-        "name": checkpoint.name,
-        "value": text_of(checkpoint),
-        "epoch": checkpoint.epoch,
-        "at": rfc3339(checkpoint.at),
-    })
+/// One checkpoint alone, which has to say whose it is.
+#[derive(Debug, Serialize)]
+struct OfJob<'a> {
+    job: JobId,
+    #[serde(flatten)]
+    saved: CheckpointJson<'a>,
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ fn print(args: &Args, context: &mut Context, detail: &Detail) -> Result<(), CliE
         out.fields(&env)?;
     }
     if let Some(saved) = page.checkpoints {
-        out.heading("Saved")?;
+        out.heading("Checkpoints")?;
         out.fields(&saved)?;
     }
     if let Some(attempts) = page.attempts {

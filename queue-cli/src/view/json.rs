@@ -232,9 +232,9 @@ pub fn checkpoint_value(bytes: &[u8]) -> Value {
     }
 }
 
-/// A saved checkpoint.
+/// A saved checkpoint, the same wherever it is printed.
 #[derive(Debug, Serialize)]
-struct CheckpointJson<'a> {
+pub struct CheckpointJson<'a> {
     name: &'a str,
     value: Value,
     epoch: i64,

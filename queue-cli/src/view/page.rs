@@ -8,7 +8,7 @@ use std::time::Duration;
 use queue_core::{
     Class, Job, State,
     attempt::{Attempt, Progress},
-    checkpoint::{self, Checkpoint},
+    checkpoint::Checkpoint,
     job::RunOptions,
     retry,
     store::{Detail, Summary},
@@ -330,17 +330,12 @@ fn worker(attempt: &Attempt) -> String {
 fn checkpoints(saved: &[Checkpoint], times: Times) -> Option<Fields> {
     let mut fields = Fields::new();
     for saved in saved {
-        let label = if saved.name == checkpoint::DEFAULT {
-            "checkpoint"
-        } else {
-            &saved.name
-        };
         let value = truncate(
             String::from_utf8_lossy(&saved.value).trim_end(),
             CHECKPOINT_CELLS,
         );
         fields.add(
-            label,
+            &saved.name,
             format!("{value} (saved {})", times.relative(saved.at)),
         );
     }
@@ -476,7 +471,7 @@ environment  API_TOKEN, LANG
         assert!(
             saved
                 .render(Paint::plain())
-                .starts_with("checkpoint  {\"step\":7} (saved ")
+                .starts_with("default  {\"step\":7} (saved ")
         );
     }
 
