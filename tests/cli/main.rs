@@ -22,6 +22,7 @@ mod requeue;
 mod run;
 mod show;
 mod status;
+mod terminal;
 mod wait;
 mod why;
 mod work;

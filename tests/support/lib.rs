@@ -9,6 +9,7 @@ mod engine;
 mod outcome;
 pub mod programs;
 mod running;
+mod terminal;
 mod test_env;
 mod test_queue;
 mod wait;

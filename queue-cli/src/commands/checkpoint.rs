@@ -174,8 +174,8 @@ fn list(context: &mut Context, job: Option<&Selector>) -> Result<(), CliError> {
     let times = context.out.times();
     let mut table = Table::new([
         Column::left("NAME"),
-        Column::left("SAVED"),
-        Column::right("BYTES"),
+        Column::left("SAVED").spare(2),
+        Column::right("BYTES").spare(1),
         Column::flexible("VALUE"),
     ]);
     for checkpoint in &checkpoints {

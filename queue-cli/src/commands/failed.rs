@@ -173,8 +173,8 @@ fn table(context: &Context, jobs: &[(Summary, Vec<String>)]) -> Table {
     let mut table = Table::new([
         Column::right("ID"),
         Column::left("WHY"),
-        Column::left("WHEN"),
-        Column::left("QUEUE"),
+        Column::left("WHEN").spare(2),
+        Column::left("QUEUE").spare(1),
         Column::flexible("JOB"),
     ]);
     for (summary, _) in jobs {

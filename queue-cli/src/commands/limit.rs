@@ -200,12 +200,12 @@ fn key_json(status: &KeyStatus) -> Value {
 fn limit_table(context: &Context, limits: &[Limit]) -> Table {
     let times = context.out.times();
     let mut table = Table::new([
-        Column::left("LIMIT"),
+        Column::flexible("LIMIT"),
         Column::right("RATE"),
         Column::right("AVAILABLE"),
         Column::right("WAITING"),
-        Column::right("SPENT"),
-        Column::left("NEXT TOKEN"),
+        Column::right("SPENT").spare(1),
+        Column::left("NEXT TOKEN").spare(2),
     ]);
     for limit in limits {
         table.row([
@@ -227,7 +227,7 @@ fn limit_table(context: &Context, limits: &[Limit]) -> Table {
 
 fn key_table(keys: &[KeyStatus]) -> Table {
     let mut table = Table::new([
-        Column::left("KEY"),
+        Column::flexible("KEY"),
         Column::right("RUNNING"),
         Column::flexible("JOBS"),
     ]);

@@ -247,15 +247,15 @@ fn status_json(status: &QueueStatus) -> Value {
 fn table(context: &Context, queues: &[QueueStatus]) -> Table {
     let times = context.out.times();
     let mut table = Table::new([
-        Column::left("QUEUE"),
+        Column::flexible("QUEUE"),
         Column::left(""),
         Column::right("RUNNING"),
         Column::right("PENDING"),
-        Column::right("SCHEDULED"),
-        Column::right("BLOCKED"),
+        Column::right("SCHEDULED").spare(3),
+        Column::right("BLOCKED").spare(4),
         Column::right("FAILED"),
-        Column::right("COMPLETED"),
-        Column::left("OLDEST PENDING"),
+        Column::right("COMPLETED").spare(1),
+        Column::left("OLDEST PENDING").spare(2),
     ]);
     for status in queues {
         let running = status.count(State::InProgress);

@@ -229,11 +229,11 @@ fn queues(queues: &[QueueStatus]) -> Table {
         Column::flexible("QUEUE"),
         Column::right("RUNNING"),
         Column::right("PENDING"),
-        Column::right("SCHEDULED"),
-        Column::right("BLOCKED"),
+        Column::right("SCHEDULED").spare(3),
+        Column::right("BLOCKED").spare(4),
         Column::right("FAILED"),
-        Column::right("COMPLETED"),
-        Column::right("CANCELLED"),
+        Column::right("COMPLETED").spare(2),
+        Column::right("CANCELLED").spare(1),
         Column::left(""),
     ]);
     for queue in queues {
@@ -271,7 +271,7 @@ fn limits(context: &Context, limits: &[Limit]) -> Table {
         Column::left("RATE"),
         Column::right("TOKENS"),
         Column::right("WAITING"),
-        Column::left("NEXT TOKEN"),
+        Column::left("NEXT TOKEN").spare(1),
     ]);
     for limit in limits {
         table.row([

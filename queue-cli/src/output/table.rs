@@ -1,21 +1,19 @@
 //! Tables and lists of facts, laid out for a width.
 //!
-//! Owns the layout: which column gives way when the terminal is narrow, and how a text is cut. Commands fill a [`Table`]
-//! or [`Fields`] and hand it to [`super::Output`]. Every cell is made harmless when it is made, is measured in terminal
-//! cells (a CJK letter takes two), and no line is wider than the width given as long as each column can keep one cell;
-//! without a width nothing is cut.
+//! Commands fill a [`Table`] or [`Fields`] and hand it to [`super::Output`]; `layout` decides which columns give way when
+//! the terminal is narrow. Every cell is made harmless when it is made, is measured in terminal cells (a CJK letter takes
+//! two), and no line is wider than the width given; without a width nothing is cut and nothing left out.
 
+mod layout;
+
+use layout::{Gives, Need};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::color::{Paint, Role};
 use super::sanitize::sanitize;
 
-/// Between two columns.
-const GAP: &str = "  ";
 /// Stands for what was cut off.
 const ELLIPSIS: char = '…';
-/// A flexible column gives way down to this width, in terminal cells, before the others do.
-const FLEXIBLE_AT_LEAST: usize = 12;
 
 /// One cell: a harmless text, perhaps with a colour.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +82,8 @@ enum Align {
 pub struct Column {
     heading: String,
     align: Align,
-    flexible: bool,
+    gives: Gives,
+    spare: Option<u8>,
 }
 
 impl Column {
@@ -93,14 +92,16 @@ impl Column {
         Self {
             heading: heading.into(),
             align: Align::Left,
-            flexible: false,
+            gives: Gives::Late,
+            spare: None,
         }
     }
 
-    /// A column of numbers, at the right.
+    /// A column of numbers, at the right. They are never cut.
     pub fn right(heading: impl Into<String>) -> Self {
         Self {
             align: Align::Right,
+            gives: Gives::Never,
             ..Self::left(heading)
         }
     }
@@ -108,8 +109,17 @@ impl Column {
     /// The column that gives way first when the terminal is narrow: a command line, a message.
     pub fn flexible(heading: impl Into<String>) -> Self {
         Self {
-            flexible: true,
+            gives: Gives::First,
             ..Self::left(heading)
+        }
+    }
+
+    /// The same column, left out when the terminal is too narrow. The one with the lowest number goes first.
+    #[must_use]
+    pub fn spare(self, order: u8) -> Self {
+        Self {
+            spare: Some(order),
+            ..self
         }
     }
 }
@@ -153,10 +163,7 @@ impl Table {
     /// Lays the table out. `width` is that of the terminal in cells; without one nothing is cut.
     #[must_use]
     pub fn render(&self, width: Option<usize>, paint: Paint, with_headings: bool) -> String {
-        let mut widths = self.natural_widths(with_headings);
-        if let Some(width) = width {
-            self.shrink(&mut widths, width);
-        }
+        let widths = layout::fit(&self.needs(with_headings), width);
         let mut text = String::new();
         if with_headings {
             let headings: Vec<Cell> = self
@@ -172,51 +179,31 @@ impl Table {
         text
     }
 
-    fn natural_widths(&self, with_headings: bool) -> Vec<usize> {
-        let widest = |at: usize, column: &Column| {
+    fn needs(&self, with_headings: bool) -> Vec<Need> {
+        let need = |(at, column): (usize, &Column)| {
             let heading = if with_headings {
                 column.heading.width()
             } else {
                 0
             };
             let cells = self.rows.iter().map(|row| row[at].text.width());
-            cells.max().unwrap_or(0).max(heading)
-        };
-        self.columns
-            .iter()
-            .enumerate()
-            .map(|(at, column)| widest(at, column))
-            .collect()
-    }
-
-    /// Takes cells from the flexible columns first, then from whichever column is the widest, until the row fits.
-    fn shrink(&self, widths: &mut [usize], width: usize) {
-        let gaps = GAP.len() * widths.len().saturating_sub(1);
-        let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(width);
-        for (column, own) in self.columns.iter().zip(widths.iter_mut()) {
-            if column.flexible {
-                let given = excess.min(own.saturating_sub(FLEXIBLE_AT_LEAST));
-                *own -= given;
-                excess -= given;
+            Need {
+                natural: cells.max().unwrap_or(0).max(heading),
+                heading,
+                gives: column.gives,
+                spare: column.spare,
             }
-        }
-        while excess > 0 {
-            let Some(widest) = widths
-                .iter_mut()
-                .max_by_key(|own| **own)
-                .filter(|own| **own > 1)
-            else {
-                return; // One cell each and still too wide: no terminal that a person reads is so narrow.
-            };
-            *widest -= 1;
-            excess -= 1;
-        }
+        };
+        self.columns.iter().enumerate().map(need).collect()
     }
 
     fn render_row(&self, text: &mut String, row: &[Cell], widths: &[usize], paint: Paint) {
         let mut line = String::new();
         let mut owed = 0; // blanks that are only written when something follows them
         for ((cell, column), &width) in row.iter().zip(&self.columns).zip(widths) {
+            if width == 0 {
+                continue;
+            }
             let shown = truncate(&cell.text, width);
             let blanks = width.saturating_sub(shown.width());
             let (before, after) = match column.align {
@@ -224,12 +211,12 @@ impl Table {
                 Align::Right => (blanks, 0),
             };
             if shown.is_empty() {
-                owed += before + after + GAP.len();
+                owed += before + after + layout::GAP;
                 continue;
             }
             line.extend(std::iter::repeat_n(' ', owed + before));
             line.push_str(&cell.paint(&shown, paint));
-            owed = after + GAP.len();
+            owed = after + layout::GAP;
         }
         text.push_str(&line);
         text.push('\n');
@@ -274,7 +261,7 @@ impl Fields {
         for (label, value) in &self.facts {
             let blanks = " ".repeat(width - label.width());
             let label = paint.apply(Role::Faint, label);
-            let line = format!("{label}{blanks}{GAP}{}", value.paint(&value.text, paint));
+            let line = format!("{label}{blanks}  {}", value.paint(&value.text, paint));
             text.push_str(line.trim_end());
             text.push('\n');
         }
@@ -363,10 +350,12 @@ mod tests {
     }
 
     #[test]
-    fn a_table_fits_whatever_the_width() {
-        for width in 10..80 {
+    fn a_table_fits_whatever_the_width_and_no_heading_is_cut() {
+        for width in 4..80 {
             let text = jobs().render(Some(width), Paint::plain(), true);
             assert!(widest_line(&text) <= width, "{width}:\n{text}");
+            let headings = text.lines().next().unwrap();
+            assert!(!headings.contains(ELLIPSIS), "{width}:\n{text}");
         }
     }
 

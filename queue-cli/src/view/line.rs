@@ -18,9 +18,9 @@ pub fn table(jobs: &[Summary], times: Times, now: Timestamp) -> Table {
     let mut table = Table::new([
         Column::right("ID"),
         Column::left("CONDITION"),
-        Column::left("QUEUE"),
+        Column::left("QUEUE").spare(2),
         Column::flexible("JOB"),
-        Column::left("AGE"),
+        Column::left("AGE").spare(1),
     ]);
     for summary in jobs {
         table.row([

@@ -282,9 +282,9 @@ fn attempts(attempts: &[Attempt], times: Times) -> Table {
         Column::right("#"),
         Column::left("ENDED"),
         Column::right("TOOK"),
-        Column::left("STARTED"),
-        Column::left("WORKER"),
-        Column::right("PID"),
+        Column::left("STARTED").spare(3),
+        Column::left("WORKER").spare(2),
+        Column::right("PID").spare(1),
         Column::flexible("MESSAGE"),
     ]);
     for attempt in attempts {

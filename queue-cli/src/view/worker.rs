@@ -56,10 +56,10 @@ pub fn table(workers: &[(Worker, Life)], times: Times) -> Table {
         Column::left("STATE"),
         Column::left("SLOTS"),
         Column::flexible("QUEUES"),
-        Column::left("HOST"),
-        Column::right("PID"),
+        Column::left("HOST").spare(1),
+        Column::right("PID").spare(2),
         Column::left("SEEN"),
-        Column::left("STARTED"),
+        Column::left("STARTED").spare(3),
     ]);
     for (worker, life) in workers {
         table.row([
