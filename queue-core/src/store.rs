@@ -22,7 +22,7 @@ mod stats;
 mod unfinished;
 
 pub use self::{
-    archive::{Archived, Imported},
+    archive::{Archived, Import, Imported, ImportedSettings, SettingsResult, Shared},
     cancelled::Cancelled,
     claim::{Claim, Claimed},
     cycle::{Cycle, Cycled},
@@ -344,9 +344,12 @@ pub trait Store: Send + Sync {
     /// Adds jobs of another store with their history, under new ids where theirs are taken. A
     /// job whose uid is here already is left out. A job that comes after one that is not among
     /// `jobs` stays blocked: its parent is gone, and no other job takes that one's number.
-    fn import(&self, jobs: Vec<Archived>, now: &Now) -> Result<Vec<Imported>>;
+    /// Queues, limits and keys that the added jobs use are set as they came along where nobody
+    /// set them here; what is set here stays. `LimitNotFound` when a job still to run needs one
+    /// that is not here and did not come along.
+    fn import(&self, jobs: Vec<Archived>, now: &Now) -> Result<Import>;
 
-    /// All of some jobs, for another store to import: those after `after`, by id, at most `most`.
+    /// All of some jobs with the settings they use, for another store to import: those after `after`, by id, at most `most`.
     fn export(&self, after: JobId, most: usize) -> Result<Vec<Archived>>;
 
     /// Looks for damage and for contradictions, and says what it looked at.

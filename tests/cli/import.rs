@@ -39,3 +39,35 @@ fn a_line_that_is_no_exported_job_is_named_and_nothing_is_added() {
         .exits(5)
         .says("there is no store");
 }
+
+#[test]
+fn limits_and_queues_go_along_and_what_is_set_there_stays() {
+    let env = support::test_env!();
+    env.qcli(&["limit", "set", "api", "--rate", "60/min", "--burst", "10"])
+        .ok();
+    env.qcli(&["queue", "set", "nightly", "--concurrency", "2"])
+        .ok();
+    env.enqueue(&["--queue", "nightly", "--limit", "api=3", "--", "true"]);
+    env.file("jobs.jsonl", env.qcli(&["export"]).ok().stdout);
+    env.qcli(&["--db", "new.db", "import", "jobs.jsonl"])
+        .ok()
+        .prints("added 1 job, 0 existed already\n")
+        .says("added queue nightly\nadded limit api\n");
+    let limits = env.json(&["--db", "new.db", "limit", "list"]);
+    assert_eq!(limits["limits"][0]["rate"], "60/min", "{limits}");
+    env.qcli(&[
+        "--db", "busy.db", "limit", "set", "api", "--rate", "1/s", "--burst", "5",
+    ])
+    .ok();
+    env.qcli(&["--db", "busy.db", "import", "jobs.jsonl"])
+        .ok()
+        .says("added queue nightly\nnote: limit api stays as it is set here");
+    let told = env.json(&["--db", "last.db", "import", "jobs.jsonl"]);
+    assert_eq!(
+        told["settings"],
+        json!([
+            { "of": "queue", "name": "nightly", "result": "added" },
+            { "of": "limit", "name": "api", "result": "added" },
+        ])
+    );
+}

@@ -1,12 +1,14 @@
 //! Taking jobs from one store to another, with their history.
 
 use queue_core::{
-    Class, JobId, NewJob, State, WorkerId,
+    Class, Error, JobId, NewJob, State, WorkerId,
     job::{After, ParentEnd},
-    store::{Archived, Imported},
+    queue::QueueChange,
+    store::{Archived, Imported, ImportedSettings, SettingsResult, Shared},
     why::Cause,
 };
-use support::{HOUR, MANY, TestQueue, job};
+use std::num::NonZeroU32;
+use support::{HOUR, MANY, TestQueue, job, quota};
 
 fn export(q: &TestQueue) -> Vec<Archived> {
     q.store().export(JobId(0), MANY).unwrap()
@@ -44,6 +46,7 @@ fn a_store_that_is_taken_elsewhere_is_all_there() {
     new.clock().set_wall(old.now().wall);
     let answers = new.store().import(export(&old), &new.now()).unwrap();
     let ids: Vec<_> = answers
+        .jobs
         .iter()
         .map(|answer| match answer {
             Imported::Added(id) => *id,
@@ -81,7 +84,7 @@ fn jobs_that_are_there_already_are_left_out() {
     let (q, jobs) = filled();
     let answers = q.store().import(export(&q), &q.now()).unwrap();
     let expected: Vec<_> = jobs.iter().map(|id| Imported::Existing(*id)).collect();
-    assert_eq!(answers, expected);
+    assert_eq!(answers.jobs, expected);
     assert_eq!(q.detail(jobs[0]).attempts.len(), 2);
 }
 
@@ -92,6 +95,7 @@ fn numbers_that_are_taken_are_replaced_and_dependencies_follow() {
     let there = new.enqueue_many(2, &job("mine"));
     let answers = new.store().import(export(&old), &new.now()).unwrap();
     let ids: Vec<_> = answers
+        .jobs
         .iter()
         .map(|answer| match answer {
             Imported::Added(id) => *id,
@@ -150,7 +154,7 @@ fn a_parent_that_did_not_come_along_is_nobody_here_and_its_child_stays_blocked()
         new.enqueue_many(there, &job("mine"));
         let child = old.store().export(jobs[0], 1).unwrap();
         let answers = new.store().import(child, &new.now()).unwrap();
-        let [Imported::Added(child)] = answers[..] else {
+        let [Imported::Added(child)] = answers.jobs[..] else {
             panic!("{answers:?}")
         };
         new.enqueue_many(10, &job("later"));
@@ -168,4 +172,119 @@ fn a_parent_that_did_not_come_along_is_nobody_here_and_its_child_stays_blocked()
         assert_eq!(new.why(child)[0], gone);
         new.examine();
     }
+}
+
+/// A store with a job that uses a queue, a limit and a key, each of which somebody set.
+fn with_settings() -> TestQueue {
+    let q = TestQueue::new();
+    let (store, now) = (q.store(), q.now());
+    let change = QueueChange {
+        paused: Some(true),
+        concurrency: Some(NonZeroU32::new(3)),
+        ageing: Some(2 * HOUR),
+    };
+    store.set_queue("nightly", &change, &now).unwrap();
+    q.set_limit("api", "60/min", 10);
+    q.set_limit("unused", "1/s", 1);
+    let two = NonZeroU32::new(2).unwrap();
+    store.set_key("repo", two, &now).unwrap();
+    q.enqueue_many(
+        2,
+        &NewJob {
+            queue: "nightly".to_owned(),
+            limits: vec!["api=4".parse().unwrap()],
+            concurrency_key: Some("repo".to_owned()),
+            ..job("x")
+        },
+    );
+    q
+}
+
+fn results(settings: &[ImportedSettings]) -> Vec<(Shared, &str, SettingsResult)> {
+    settings
+        .iter()
+        .map(|one| (one.of, one.name.as_str(), one.result))
+        .collect()
+}
+
+#[test]
+fn the_settings_that_jobs_use_go_along_and_no_others() {
+    let (old, new) = (with_settings(), TestQueue::new());
+    let brought = new.store().import(export(&old), &new.now()).unwrap();
+    assert_eq!(
+        results(&brought.settings),
+        [
+            (Shared::Queue, "nightly", SettingsResult::Added),
+            (Shared::Limit, "api", SettingsResult::Added),
+            (Shared::ConcurrencyKey, "repo", SettingsResult::Added),
+        ]
+    );
+    let (here, there) = (new.store(), old.store());
+    let nightly = &here.queues().unwrap()[0].queue;
+    let before = &there.queues().unwrap()[0].queue;
+    assert_eq!(
+        (&nightly.name, nightly.concurrency, nightly.ageing),
+        (&before.name, before.concurrency, before.ageing)
+    );
+    assert!(nightly.paused_at.is_some(), "a paused queue stays paused");
+    let limits = here.limits(&new.now()).unwrap();
+    assert_eq!(limits.len(), 1, "{limits:?}");
+    assert_eq!((limits[0].quota, limits[0].spent), (quota("60/min", 10), 0));
+    let keys = here.keys().unwrap();
+    assert_eq!((keys[0].key.as_str(), keys[0].places.get()), ("repo", 2));
+    let again = new.store().import(export(&old), &new.now()).unwrap();
+    assert_eq!(again.settings, [], "nothing was added, so nothing is used");
+    new.examine();
+}
+
+#[test]
+fn what_is_set_here_is_never_changed_by_an_import() {
+    let (old, new) = (with_settings(), TestQueue::new());
+    new.set_limit("api", "5/s", 7);
+    let strict = QueueChange {
+        concurrency: Some(NonZeroU32::new(1)),
+        ..QueueChange::default()
+    };
+    new.store()
+        .set_queue("nightly", &strict, &new.now())
+        .unwrap();
+    let two = NonZeroU32::new(2).unwrap();
+    new.store().set_key("repo", two, &new.now()).unwrap();
+    let brought = new.store().import(export(&old), &new.now()).unwrap();
+    assert_eq!(
+        results(&brought.settings),
+        [
+            (Shared::Queue, "nightly", SettingsResult::Kept),
+            (Shared::Limit, "api", SettingsResult::Kept),
+            (Shared::ConcurrencyKey, "repo", SettingsResult::Same),
+        ]
+    );
+    let nightly = &new.store().queues().unwrap()[0].queue;
+    assert_eq!(
+        (nightly.paused_at, nightly.concurrency),
+        (None, NonZeroU32::new(1))
+    );
+    let limits = new.store().limits(&new.now()).unwrap();
+    assert_eq!(limits[0].quota, quota("5/s", 7));
+    assert!(new.try_claim("a").is_some());
+}
+
+#[test]
+fn an_export_without_settings_is_still_taken_and_refused_only_for_want_of_a_limit() {
+    let mut archived = export(&with_settings());
+    for one in &mut archived {
+        for table in ["queue", "limit_bucket", "concurrency_key"] {
+            assert!(one.rows.remove(table).is_some(), "{table}");
+        }
+    }
+    let new = TestQueue::new();
+    let refused = new.store().import(archived.clone(), &new.now());
+    assert!(
+        matches!(&refused, Err(Error::LimitNotFound(name)) if name == "api"),
+        "{refused:?}"
+    );
+    new.set_limit("api", "1/s", 4);
+    let brought = new.store().import(archived, &new.now()).unwrap();
+    assert_eq!((brought.jobs.len(), brought.settings.len()), (2, 0));
+    assert!(new.try_claim("a").is_some());
 }

@@ -11,7 +11,7 @@ use queue_core::queue::{KeyStatus, Queue, QueueChange, QueueStatus};
 use queue_core::state::State;
 use queue_core::store::sqlite::SqliteStore;
 use queue_core::store::{
-    Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Imported, Outlook, PerJob,
+    Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Import, Outlook, PerJob,
     Place, Prune, Pruned, Requeue, Requeued, Stats, Store, Summary,
 };
 use queue_core::why::Cause;
@@ -108,7 +108,7 @@ impl Store for Meddling {
         fn workers() -> Result<Vec<Worker>>;
         fn prune(prune: &Prune, most: usize, now: &Now) -> Result<Vec<Pruned>>;
         fn backup(to: &Path) -> Result<()>;
-        fn import(jobs: Vec<Archived>, now: &Now) -> Result<Vec<Imported>>;
+        fn import(jobs: Vec<Archived>, now: &Now) -> Result<Import>;
         fn export(after: JobId, most: usize) -> Result<Vec<Archived>>;
         fn examine(now: &Now) -> Result<Vec<Finding>>;
         fn tidy() -> Result<()>;

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use queue_core::store::{Archived, Imported};
+use queue_core::store::{Archived, Import, Imported, ImportedSettings, SettingsResult, Shared};
 use queue_core::{Now, Store};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::export::id_of;
 use crate::context::Context;
@@ -16,7 +16,8 @@ use crate::exit_code::ExitCode;
 /// Add the jobs that `qcli export` printed
 ///
 /// Jobs come with their history, under their own number where that is free. A job that is here already is left as it is,
-/// so importing a file twice adds nothing. Every line is read before the first job is added.
+/// so importing a file twice adds nothing. The queues, limits and concurrency keys that the jobs use come along where
+/// this store has none of that name; what is set here is never changed. Every line is read before the first job is added.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qcli import jobs.jsonl
@@ -32,7 +33,10 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
     let jobs = read(&args.file)?;
     let was: Vec<_> = jobs.iter().map(id_of).collect();
     let now = context.now();
-    let imported = add(&*context.store()?, jobs, &now)?;
+    let Import {
+        jobs: imported,
+        settings,
+    } = add(&*context.store()?, jobs, &now)?;
     let added = imported
         .iter()
         .filter(|one| matches!(one, Imported::Added(_)))
@@ -47,22 +51,57 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
                 Imported::Existing(id) => json!({ "was": was, "id": id, "result": "existing" }),
             })
             .collect();
-        context
-            .out
-            .json(&json!({ "added": added, "existing": existing, "jobs": jobs }))?;
+        let settings: Vec<_> = settings.iter().map(settings_json).collect();
+        context.out.json(
+            &json!({ "added": added, "existing": existing, "jobs": jobs, "settings": settings }),
+        )?;
         return Ok(ExitCode::Ok);
     }
     let jobs = if added == 1 { "job" } else { "jobs" };
     context
         .out
         .line(format!("added {added} {jobs}, {existing} existed already"))?;
+    for one in &settings {
+        tell(context, one);
+    }
     Ok(ExitCode::Ok)
 }
 
+/// Says what is set anew, and what stays although the jobs knew it otherwise.
+fn tell(context: &mut Context, settings: &ImportedSettings) {
+    let (what, look) = match settings.of {
+        Shared::Queue => ("queue", "qcli queue list"),
+        Shared::Limit => ("limit", "qcli limit list"),
+        Shared::ConcurrencyKey => ("concurrency key", "qcli limit list"),
+    };
+    let name = &settings.name;
+    match settings.result {
+        SettingsResult::Same => {}
+        SettingsResult::Added => context.out.tell(format!("added {what} {name}")),
+        SettingsResult::Kept => context.out.note(format!(
+            "{what} {name} stays as it is set here, which is not as it came along; `{look}` shows it"
+        )),
+    }
+}
+
+fn settings_json(settings: &ImportedSettings) -> Value {
+    let of = match settings.of {
+        Shared::Queue => "queue",
+        Shared::Limit => "limit",
+        Shared::ConcurrencyKey => "concurrency_key",
+    };
+    let result = match settings.result {
+        SettingsResult::Same => "same",
+        SettingsResult::Added => "added",
+        SettingsResult::Kept => "kept",
+    };
+    json!({ "of": of, "name": settings.name, "result": result })
+}
+
 /// All in one call: what comes after another job of the file has to find it.
-fn add(store: &dyn Store, jobs: Vec<Archived>, now: &Now) -> Result<Vec<Imported>, CliError> {
+fn add(store: &dyn Store, jobs: Vec<Archived>, now: &Now) -> Result<Import, CliError> {
     if jobs.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Import::default());
     }
     Ok(store.import(jobs, now)?)
 }

@@ -52,8 +52,8 @@ use crate::{
     retry::with_busy_retry,
     state::State,
     store::{
-        Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Imported, Outlook,
-        PerJob, Place, Prune, Pruned, Requeue, Requeued, Stats, Store, Summary,
+        Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Import, Outlook, PerJob,
+        Place, Prune, Pruned, Requeue, Requeued, Stats, Store, Summary,
     },
     wake::{WakeFile, Woken},
     why::Cause,
@@ -443,7 +443,7 @@ impl Store for SqliteStore {
         upkeep::backup(&own, to).map_err(|fault| fault.told(to))
     }
 
-    fn import(&self, jobs: Vec<Archived>, now: &Now) -> Result<Vec<Imported>> {
+    fn import(&self, jobs: Vec<Archived>, now: &Now) -> Result<Import> {
         self.write(now, move |tx| archive::import(tx, &jobs))
     }
 

@@ -119,3 +119,60 @@ fn jobs_that_wait_for_each_other_are_refused() {
     );
     assert_it_still_works(&q);
 }
+
+#[test]
+fn no_settings_that_come_along_break_the_store() {
+    let of = |table: &str, row: Value| {
+        let mut archived = exported();
+        let row = row.as_object().unwrap().clone();
+        archived.rows.insert(table.to_owned(), vec![row]);
+        archived
+    };
+    for number in [-1, 0, i64::from(u32::MAX) + 1, i64::MAX] {
+        for archived in [
+            of("concurrency_key", json!({"key": "k", "places": number})),
+            of(
+                "queue",
+                json!({"name": "q", "paused_at": number, "concurrency": 1, "ageing_ms": 1}),
+            ),
+            of(
+                "queue",
+                json!({"name": "q", "concurrency": number, "ageing_ms": 1}),
+            ),
+            of("queue", json!({"name": "q", "ageing_ms": number})),
+            of(
+                "limit_bucket",
+                json!({"name": "l", "count": number, "per_ms": 1, "burst": 1}),
+            ),
+            of(
+                "limit_bucket",
+                json!({"name": "l", "count": 1, "per_ms": number, "burst": 1}),
+            ),
+            of(
+                "limit_bucket",
+                json!({"name": "l", "count": 1, "per_ms": 1, "burst": number}),
+            ),
+        ] {
+            let q = Q::new();
+            let _ = q.store.import(vec![archived], &q.now);
+            q.store.queues().unwrap();
+            q.store.limits(&q.now).unwrap();
+            q.store.keys().unwrap();
+            assert_it_still_works(&q);
+        }
+    }
+    for archived in [
+        of("queue", json!({"name": "", "ageing_ms": 1})),
+        of("queue", json!({"ageing_ms": 1})),
+        of("queue", json!({"name": "q", "ageing_ms": 1, "gravity": 9})),
+        of(
+            "limit_bucket",
+            json!({"name": "a=b", "count": 1, "per_ms": 1, "burst": 1}),
+        ),
+    ] {
+        let q = Q::new();
+        let answer = q.store.import(vec![archived.clone()], &q.now);
+        assert!(answer.is_err(), "{archived:?}");
+        assert_it_still_works(&q);
+    }
+}

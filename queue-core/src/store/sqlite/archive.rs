@@ -4,6 +4,8 @@
 //! another line here. What only makes sense inside one store (lanes, leases, workers) stays
 //! behind; a job that was running arrives as one whose worker died.
 
+mod settings;
+
 use super::{
     dependencies, enqueue,
     fault::Done,
@@ -15,10 +17,10 @@ use crate::{
     job::{JobId, LimitUse},
     raw_text::{from_hex, to_hex},
     state::{Class, State, WaitReason},
-    store::{Archived, Imported},
+    store::{Archived, Import, Imported},
 };
 use rusqlite::{
-    Connection, named_params,
+    Connection, ToSql, named_params,
     types::{Value as Sql, ValueRef},
 };
 use serde_json::{Map, Value as Json};
@@ -70,29 +72,32 @@ pub(super) fn export(c: &Connection, after: JobId, most: usize) -> Done<Vec<Arch
 fn export_one(c: &Connection, id: i64) -> Done<Archived> {
     let mut tables = BTreeMap::new();
     for (table, key) in TABLES {
-        let found = tx::all(
-            c,
-            &format!("select * from {table} where {key} = ?"),
-            [id],
-            as_json,
-        )?;
-        tables.insert((*table).to_owned(), found);
+        tables.insert((*table).to_owned(), all_rows(c, table, key, id)?);
     }
-    let limits: Json = tx::one(c, sql::JOB_ROW, named_params! {":job": id}, |row| {
+    let limits: Vec<LimitUse> = tx::one(c, sql::JOB_ROW, named_params! {":job": id}, |row| {
         rows::json(row, "limits")
     })?
-    .unwrap_or(Json::Array(Vec::new()));
+    .unwrap_or_default();
     if let Some(job) = tables
         .get_mut("job")
         .and_then(|rows: &mut Vec<Row>| rows.first_mut())
     {
         job.retain(|column, _| !LEFT_BEHIND.contains(&column.as_str()));
-        job.insert("limits".to_owned(), limits);
+        job.insert("limits".to_owned(), serde_json::to_value(&limits)?);
+        for (table, rows) in settings::export(c, job, &limits)? {
+            tables.insert(table.to_owned(), rows);
+        }
     }
     Ok(Archived {
         schema: FORMAT,
         rows: tables,
     })
+}
+
+/// The rows of a table of which a column has this value.
+fn all_rows(c: &Connection, table: &str, column: &str, value: impl ToSql) -> Done<Vec<Row>> {
+    let statement = format!("select * from {table} where {column} = ?");
+    tx::all(c, &statement, [value], as_json)
 }
 
 fn as_json(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
@@ -113,7 +118,8 @@ fn as_json(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 
 /// Adds jobs of another store. Ids that are taken here are given anew, in the order of the file,
 /// and dependencies follow them. A parent that is not among them stands for nobody here.
-pub(super) fn import(tx: &Tx<'_>, jobs: &[Archived]) -> Done<Vec<Imported>> {
+pub(super) fn import(tx: &Tx<'_>, jobs: &[Archived]) -> Done<Import> {
+    let mut brought = settings::Brought::default();
     let mut ids: BTreeMap<i64, JobId> = BTreeMap::new();
     let mut imported = Vec::with_capacity(jobs.len());
     for archived in jobs {
@@ -131,7 +137,7 @@ pub(super) fn import(tx: &Tx<'_>, jobs: &[Archived]) -> Done<Vec<Imported>> {
         })?;
         let outcome = match here {
             Some(id) => Imported::Existing(id),
-            None => Imported::Added(import_one(tx, archived, old)?),
+            None => Imported::Added(import_one(tx, archived, old, &mut brought)?),
         };
         let (Imported::Added(id) | Imported::Existing(id)) = outcome;
         ids.insert(old, id);
@@ -142,7 +148,10 @@ pub(super) fn import(tx: &Tx<'_>, jobs: &[Archived]) -> Done<Vec<Imported>> {
             import_dependencies(tx, archived, *id, &ids)?;
         }
     }
-    Ok(imported)
+    Ok(Import {
+        jobs: imported,
+        settings: brought.into_answers(),
+    })
 }
 
 fn job_row(archived: &Archived) -> Result<&Row, Error> {
@@ -168,8 +177,14 @@ fn unreadable(field: &'static str) -> Error {
     }
 }
 
-fn import_one(tx: &Tx<'_>, archived: &Archived, old: i64) -> Done<JobId> {
+fn import_one(
+    tx: &Tx<'_>,
+    archived: &Archived,
+    old: i64,
+    brought: &mut settings::Brought,
+) -> Done<JobId> {
     check(archived)?;
+    settings::import(tx, archived, brought)?;
     let mut job = job_row(archived)?.clone();
     job.retain(|column, _| !LEFT_BEHIND.contains(&column.as_str()));
     let taken = tx

@@ -246,17 +246,28 @@ fn needs(tx: &Tx<'_>, name: &str) -> Done<Vec<Need>> {
     Ok(needs.into_iter().filter(|need| need.waiting > 0).collect())
 }
 
-/// Sets a limit. Lanes that waited for it ask anew.
-pub(super) fn set(tx: &Tx<'_>, name: &str, quota: &Quota) -> Done<()> {
+/// Refuses a name that no job could use.
+fn check_name(name: &str) -> Result<(), Error> {
     // A job names it as `NAME=COST`.
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err(Error::OutOfRange {
             field: "limit",
             value: format!("`{name}`"),
             allowed: "a name without `=`".to_owned(),
-        }
-        .into());
+        });
     }
+    Ok(())
+}
+
+/// Refuses a limit that nobody could have set so.
+pub(super) fn check(tx: &Tx<'_>, name: &str) -> Done<()> {
+    check_name(name)?;
+    read(tx, name).map(drop)
+}
+
+/// Sets a limit. Lanes that waited for it ask anew.
+pub(super) fn set(tx: &Tx<'_>, name: &str, quota: &Quota) -> Done<()> {
+    check_name(name)?;
     let burst = quota.burst().get();
     if let Some(need) = needs(tx, name)?.iter().find(|need| need.cost > burst) {
         return Err(Error::NeverFits {

@@ -46,6 +46,13 @@ fn check_ageing(ageing: Duration) -> Result<(), Error> {
     })
 }
 
+/// Refuses a queue that nobody could have set so.
+pub(super) fn check(tx: &Tx<'_>, name: &str) -> Done<()> {
+    enqueue::check_queue(name)?;
+    let found = tx.one(sql::QUEUE_ROW, named_params! {":name": name}, queue)?;
+    Ok(found.map_or(Ok(()), |queue| check_ageing(queue.ageing))?)
+}
+
 /// Changes a queue, and creates it if need be.
 pub(super) fn set(tx: &Tx<'_>, name: &str, change: &QueueChange) -> Done<Queue> {
     enqueue::check_queue(name)?;
