@@ -36,6 +36,9 @@ pub(crate) enum End {
 /// How often a shim that does not listen yet is asked again to stop.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
+/// How often it is tried to read a status that is there and cannot be read.
+const READ_AGAIN: Duration = Duration::from_millis(500);
+
 /// Supervises on this thread; the attempt ends with the worker.
 pub(crate) fn direct(spec: &Spec, control: &Control) -> End {
     if control.is_late() {
@@ -59,12 +62,12 @@ pub(crate) fn shim(spec: &Spec, control: &Control, post: &Post) -> Result<End, S
     if gone {
         // Reaped, or it would stay a zombie for as long as the worker lives.
         let _ = child.wait();
-        if post.status().is_none() {
+        if !matches!(post.status(), Ok(Some(_))) {
             // Whom it was about to start holds a copy of the lock until it has become the job's
             // own program, and only then can be found.
             let _ = post.wait_until_free();
         }
-        return Ok(read_end(post));
+        return Ok(read_end(post, control));
     }
     Ok(End::LetGo)
 }
@@ -73,15 +76,24 @@ pub(crate) fn shim(spec: &Spec, control: &Control, post: &Post) -> Result<End, S
 pub(crate) fn adopted(control: &Control, post: &Post) -> End {
     failpoint::hit("adopt.followed");
     if attend(post, control) {
-        read_end(post)
+        read_end(post, control)
     } else {
         End::LetGo
     }
 }
 
-fn read_end(post: &Post) -> End {
-    post.status()
-        .map_or(End::Died, |status| End::Over(Box::new(status)))
+/// Reads how the attempt ended. A status that is there and cannot be read, for want of a
+/// descriptor or by a disk in trouble, is read later: to take the attempt for dead would run a
+/// job that has ended once more.
+fn read_end(post: &Post, control: &Control) -> End {
+    loop {
+        match post.status() {
+            Ok(Some(status)) => return End::Over(Box::new(status)),
+            Ok(None) => return End::Died,
+            Err(_) if control.snapshot().is_let_go => return End::LetGo,
+            Err(_) => thread::sleep(READ_AGAIN),
+        }
+    }
 }
 
 /// Starts a shim; none where the lease may have run out by now.

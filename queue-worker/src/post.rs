@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use queue_core::attempt::Started;
 use queue_core::failpoint;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, mkfifoat};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -70,26 +71,35 @@ impl Post {
     }
 
     /// Looks whether the attempt lives, or how it ended.
-    pub(crate) fn look(&self) -> Found {
+    ///
+    /// # Errors
+    /// When the files are there and cannot be read at the moment: then nothing is known of the
+    /// attempt, least of all that it is dead.
+    pub(crate) fn look(&self) -> io::Result<Found> {
         // The status is read after the lock: it is in place before the lock is let go.
         let is_held = self.is_held();
         failpoint::hit("adopt.lock_probed");
-        if is_held {
-            return Found::Alive;
+        if is_held? {
+            return Ok(Found::Alive);
         }
         let status = self.status();
         failpoint::hit("adopt.status_read");
-        match status {
+        Ok(match status? {
             Some(status) => Found::Ended(Box::new(status)),
             None => Found::Nothing,
-        }
+        })
     }
 
-    fn is_held(&self) -> bool {
-        let Ok(file) = File::open(self.path("lock")) else {
-            return false;
+    fn is_held(&self) -> io::Result<bool> {
+        let file = match File::open(self.path("lock")) {
+            Err(error) if is_missing(&error) => return Ok(false),
+            opened => opened?,
         };
-        flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Blocks until nobody holds the lock.
@@ -97,7 +107,7 @@ impl Post {
         let file = File::open(self.path("lock"))?;
         loop {
             match flock(&file, FlockOperation::LockShared) {
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 answer => return Ok(answer?),
             }
         }
@@ -116,11 +126,14 @@ impl Post {
 
     /// The process, once it was started.
     pub(crate) fn started(&self) -> Option<Started> {
-        read(&self.path("started"))
+        read(&self.path("started")).ok().flatten()
     }
 
     /// How the attempt ended, once it did.
-    pub(crate) fn status(&self) -> Option<Status> {
+    ///
+    /// # Errors
+    /// When it cannot be read at the moment.
+    pub(crate) fn status(&self) -> io::Result<Option<Status>> {
         read(&self.path("status"))
     }
 
@@ -186,8 +199,20 @@ impl Post {
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+/// What a file holds; none where there is no such file, or one that another release wrote.
+fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    match fs::read(path) {
+        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// A cause as it goes through the pipe.

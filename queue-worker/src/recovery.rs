@@ -35,6 +35,8 @@ const TICK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a process that cannot be killed is looked at then.
 const SLOW_TICK: Duration = Duration::from_secs(1);
+/// How often it is tried to read what became of an attempt.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How many looks in a row have to find nothing: one may miss a process that is forked behind its
 /// back while the parent ends.
@@ -69,10 +71,11 @@ pub(crate) enum Recovered {
 
 /// Finds out what became of an attempt, and ends what is left of a dead one.
 pub(crate) fn recover(post: &Post, traces: &Traces, level: impl Fn() -> StopLevel) -> Recovered {
-    match post.look() {
-        Found::Alive => Recovered::Alive,
-        Found::Ended(status) => Recovered::Ended(status),
-        Found::Nothing => {
+    match look(post, traces, &level) {
+        None => Recovered::BrokenOff,
+        Some(Found::Alive) => Recovered::Alive,
+        Some(Found::Ended(status)) => Recovered::Ended(status),
+        Some(Found::Nothing) => {
             let left = Traces {
                 first: traces
                     .first
@@ -81,6 +84,30 @@ pub(crate) fn recover(post: &Post, traces: &Traces, level: impl Fn() -> StopLeve
             };
             end_all(&left, level).map_or(Recovered::BrokenOff, Recovered::Cleared)
         }
+    }
+}
+
+/// Looks until something is found out: an attempt of which nothing can be read at the moment may
+/// live. None when `level` says that there is no time for it.
+fn look(post: &Post, traces: &Traces, level: impl Fn() -> StopLevel) -> Option<Found> {
+    let mut is_told = false;
+    loop {
+        match post.look() {
+            Ok(found) => return Some(found),
+            Err(_) if level() >= StopLevel::HandBack => return None,
+            Err(error) if !is_told => {
+                is_told = true;
+                tracing::warn!(
+                    job = traces.job.0,
+                    %error,
+                    "job {} waits: what became of its attempt cannot be read in `{}`: {error}",
+                    traces.job,
+                    post.directory().display()
+                );
+            }
+            Err(_) => {}
+        }
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 
@@ -102,8 +129,12 @@ pub(crate) fn end_all(traces: &Traces, level: impl Fn() -> StopLevel) -> Option<
         } else {
             hunt.kill()
         };
-        // A process that cannot be told for so long is no attempt of ours that begins.
-        let may_be_more = found > 0 || hunt.is_unsure() && waited < PATIENCE;
+        // A process that cannot be told for so long is no attempt of ours that begins. Who cannot
+        // look at all has not seen that nothing is left.
+        let may_be_more = match &found {
+            Ok(count) => *count > 0 || hunt.is_unsure() && waited < PATIENCE,
+            Err(_) => true,
+        };
         looks_in_vain = if may_be_more { 0 } else { looks_in_vain + 1 };
         if looks_in_vain == LOOKS {
             failpoint::hit("adopt.swept");
@@ -114,11 +145,13 @@ pub(crate) fn end_all(traces: &Traces, level: impl Fn() -> StopLevel) -> Option<
         }
         if waited > PATIENCE && !is_told {
             is_told = true;
-            tracing::warn!(
-                job = traces.job.0,
-                "job {} waits for {found} processes of its dead attempt that cannot be killed",
-                traces.job
-            );
+            let why = match found {
+                Ok(count) => format!("{count} processes of its dead attempt cannot be killed"),
+                Err(error) => {
+                    format!("the processes of its dead attempt cannot be looked for: {error}")
+                }
+            };
+            tracing::warn!(job = traces.job.0, "job {} waits: {why}", traces.job);
         }
         if may_be_more {
             std::thread::sleep(if is_told { SLOW_TICK } else { TICK });

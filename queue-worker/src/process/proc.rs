@@ -4,7 +4,9 @@
 //! the look and the signal a pidfd keeps the number from meaning another process.
 
 use std::fs;
+use std::io;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// A process as `/proc` shows it.
@@ -27,13 +29,33 @@ impl Process {
 }
 
 /// All processes that run, without this one.
-pub(crate) fn processes() -> Vec<Process> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| *pid != std::process::id())
-        .filter_map(read)
-        .collect()
+///
+/// # Errors
+/// When this process is short of descriptors or memory: a list with gaps would tell of processes
+/// that are gone, and are not.
+pub(crate) fn processes() -> io::Result<Vec<Process>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        if pid == std::process::id() {
+            continue;
+        }
+        let stat = present(fs::read(format!("/proc/{pid}/stat")))?;
+        found.extend(stat.and_then(|stat| parse(pid, &stat)));
+    }
+    Ok(found)
+}
+
+/// What was read of a process; none where it is gone by now, or not ours to look at.
+pub(crate) fn present<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read.map_err(|error| (Errno::from_io_error(&error), error)) {
+        Ok(found) => Ok(Some(found)),
+        Err((Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM), error)) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// A process that runs; none where it is gone, or ended and waits to be reaped.

@@ -69,7 +69,7 @@ fn walk(leader: u32) -> Vec<Process> {
 /// keeps no lists (CONFIG_PROC_CHILDREN).
 fn children(parent: u32) -> Vec<u32> {
     listed_children(parent).unwrap_or_else(|| {
-        let all = proc::processes().into_iter();
+        let all = proc::processes().unwrap_or_default().into_iter();
         all.filter(|process| process.parent == parent)
             .map(|process| process.pid)
             .collect()

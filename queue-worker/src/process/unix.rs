@@ -310,11 +310,11 @@ fn milliseconds(time: libc::timeval) -> u64 {
     seconds * 1000 + micros / 1000
 }
 
-/// Counts the processes of a group that run; `None` where there is no `/proc` to say so.
+/// Counts the processes of a group that run; `None` where `/proc` cannot say so.
 #[cfg(target_os = "linux")]
 fn count_live(group: Pid) -> Option<u32> {
     let group = group.as_raw_nonzero().get().unsigned_abs();
-    let all = super::proc::processes().into_iter();
+    let all = super::proc::processes().ok()?.into_iter();
     u32::try_from(all.filter(|process| process.group == group).count()).ok()
 }
 

@@ -7,12 +7,13 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::process::Signal;
 
 use super::Traces;
-use crate::process::proc::{Process, processes, read, signal};
+use crate::process::proc::{Process, present, processes, read, signal};
 
 /// The search for one attempt's processes.
 pub(super) struct Hunt {
@@ -46,23 +47,29 @@ impl Hunt {
     }
 
     /// Sends SIGTERM to those that were not asked yet. Returns how many live.
-    pub(super) fn ask_to_stop(&mut self) -> usize {
-        let found = self.find();
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read at the moment: then there is no telling who lives.
+    pub(super) fn ask_to_stop(&mut self) -> io::Result<usize> {
+        let found = self.find()?;
         for process in &found {
             if self.asked.insert(process.identity()) {
                 signal(process, &[Signal::TERM, Signal::CONT]);
             }
         }
-        found.len()
+        Ok(found.len())
     }
 
     /// Sends SIGKILL to all that live. Returns how many do.
-    pub(super) fn kill(&mut self) -> usize {
-        let found = self.find();
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read at the moment.
+    pub(super) fn kill(&mut self) -> io::Result<usize> {
+        let found = self.find()?;
         for process in &found {
             signal(process, &[Signal::KILL]);
         }
-        found.len()
+        Ok(found.len())
     }
 
     /// How many processes were met in all.
@@ -70,14 +77,14 @@ impl Hunt {
         self.proven.len()
     }
 
-    fn find(&mut self) -> Vec<Process> {
-        let all = processes();
+    fn find(&mut self) -> io::Result<Vec<Process>> {
+        let all = processes()?;
         self.is_unsure = false;
         for process in &all {
             if self.proven.contains(&process.identity()) {
                 continue;
             }
-            match self.is_proven_by_itself(process) {
+            match self.is_proven_by_itself(process)? {
                 Some(true) => {
                     self.proven.insert(process.identity());
                 }
@@ -87,26 +94,27 @@ impl Hunt {
         }
         self.prove_group(&all);
         self.prove_descendants(&all);
-        all.into_iter()
+        Ok(all
+            .into_iter()
             .filter(|process| self.proven.contains(&process.identity()))
-            .collect()
+            .collect())
     }
 
     /// `None` where it cannot be told: between the moment when execve(2) gives a process its new
     /// memory and the one when it has put the environment there, the process seems to have neither
     /// environment nor arguments (`env_end` in fs/proc/base.c). A shim that dies right after the
     /// start leaves its job there.
-    fn is_proven_by_itself(&self, process: &Process) -> Option<bool> {
+    fn is_proven_by_itself(&self, process: &Process) -> io::Result<Option<bool>> {
         if self.first == Some(process.identity()) {
-            return Some(true);
+            return Ok(Some(true));
         }
-        let read = |name| fs::read(format!("/proc/{}/{name}", process.pid));
-        let environment = read("environ").unwrap_or_default();
+        let read = |name| present(fs::read(format!("/proc/{}/{name}", process.pid)));
+        let environment = read("environ")?.unwrap_or_default();
         let is_bare = environment.is_empty() && process.has_memory;
-        if is_bare && read("cmdline").is_ok_and(|arguments| arguments.is_empty()) {
-            return None;
+        if is_bare && read("cmdline")?.is_some_and(|arguments| arguments.is_empty()) {
+            return Ok(None);
         }
-        Some(carries(&environment, &self.marks))
+        Ok(Some(carries(&environment, &self.marks)))
     }
 
     /// A group keeps its number for as long as one member lives, so one proven member proves all.

@@ -3,6 +3,8 @@
 //! An attempt whose shim dies there (or its worker, where it has no shim) leaves what it ran to
 //! itself; `docs/reliability.md` names this as a difference.
 
+use std::io;
+
 use super::Traces;
 
 /// Finds nothing.
@@ -18,12 +20,12 @@ impl Hunt {
         Self
     }
 
-    pub(super) fn ask_to_stop(&mut self) -> usize {
-        0
+    pub(super) fn ask_to_stop(&mut self) -> io::Result<usize> {
+        Ok(0)
     }
 
-    pub(super) fn kill(&mut self) -> usize {
-        0
+    pub(super) fn kill(&mut self) -> io::Result<usize> {
+        Ok(0)
     }
 
     pub(super) fn is_unsure(&self) -> bool {
