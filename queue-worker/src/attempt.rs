@@ -20,7 +20,7 @@ use crate::process::{SpawnClass, SpawnProblem};
 use crate::recovery::{self, Traces};
 use crate::signals::Stop;
 use crate::spec::{self, Identity, NoSpec};
-use crate::supervisor::{Control, Spec, Status, StopCause};
+use crate::supervisor::{Control, Ended, Spec, Status, StopCause};
 
 /// The checkpoint file of a running attempt, once it is made; looked at from two threads.
 pub(crate) type SharedCheckpoint = Arc<Mutex<Option<CheckpointFile>>>;
@@ -63,6 +63,8 @@ pub(crate) struct Concluded {
     pub(crate) started: Option<Started>,
     /// The last value the job left.
     pub(crate) checkpoint: Option<Vec<u8>>,
+    /// What the machine lacked to start it.
+    pub(crate) shortage: Option<String>,
 }
 
 impl Task {
@@ -79,7 +81,14 @@ impl Task {
             Ok(End::TooLate) => self.too_late(),
             Err(problem) => {
                 let report = outcome::report_unbuilt(&problem, self.clock.now().wall);
-                self.without_process(Some(report))
+                let shortage = match problem {
+                    NoSpec::Spawn(problem) => outcome::shortage(&problem),
+                    NoSpec::Payload(_) => None,
+                };
+                Concluded {
+                    shortage,
+                    ..self.without_process(Some(report))
+                }
             }
         }
     }
@@ -134,6 +143,7 @@ impl Task {
             report: Some(report),
             started,
             checkpoint,
+            shortage: None,
         }
     }
 
@@ -179,6 +189,10 @@ impl Task {
             report: outcome::report(status, &self.body.options, log),
             started,
             checkpoint,
+            shortage: match &status.ended {
+                Ended::SpawnFailed { problem } => outcome::shortage(problem),
+                _ => None,
+            },
         }
     }
 
@@ -213,6 +227,7 @@ impl Task {
             report,
             started: None,
             checkpoint: None,
+            shortage: None,
         }
     }
 }

@@ -10,6 +10,7 @@ mod flight;
 mod outbox;
 mod returned;
 mod settle;
+mod shortage;
 mod slots;
 mod words;
 
@@ -26,6 +27,7 @@ use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 use self::agenda::Agenda;
 use self::flight::{Flight, Landed, Question};
 use self::outbox::Outbox;
+use self::shortage::Shortage;
 use self::slots::{Adopted, Phase, Slots};
 use crate::attempt::{Concluded, lock};
 use crate::checkpoint_file::CheckpointFile;
@@ -71,6 +73,8 @@ pub(crate) struct Dispatcher {
     /// Workers that are proven to be dead and may hold leases.
     dead: Vec<WorkerId>,
     failing: Option<Failing>,
+    /// What this machine lacks at the moment to start anything.
+    shortage: Option<Shortage>,
     summary: Summary,
     is_over: bool,
 }
@@ -113,6 +117,7 @@ impl Dispatcher {
             probing: None,
             dead: Vec::new(),
             failing: None,
+            shortage: None,
             summary: Summary::default(),
             is_over: false,
         }
@@ -195,11 +200,15 @@ impl Dispatcher {
 
     /// A full worker does not look at every wake, but often enough for a cancel to act at once.
     fn may_be_woken(&mut self, now: Instant) -> bool {
-        let has_room = self.obeyed == StopLevel::Work && self.free() > 0;
+        let has_room = self.obeyed == StopLevel::Work && self.free(now) > 0;
         self.failing.is_none() && (has_room || self.agenda.is_rested(now))
     }
 
-    fn free(&self) -> usize {
+    /// How many jobs may be claimed.
+    fn free(&self, now: Instant) -> usize {
+        if self.claims_resume_at(now).is_some() {
+            return 0;
+        }
         let most = self.options.concurrency.get();
         most.saturating_sub(self.slots.running())
     }
@@ -233,6 +242,7 @@ impl Dispatcher {
     /// are told together with their end.
     fn record_starts(&mut self, now: Instant) {
         let wall = self.clock.now().wall;
+        let mut has_started = false;
         for (fence, slot) in self.slots.unrecorded(now) {
             let started = if slot.is_direct {
                 let log = self.layout.log(fence.job, fence.epoch);
@@ -248,7 +258,11 @@ impl Dispatcher {
             if let Some(started) = started {
                 slot.phase = Phase::Running { is_recorded: true };
                 self.outbox.started.push((fence, started));
+                has_started = true;
             }
+        }
+        if has_started {
+            self.note_room();
         }
         self.agenda.record_at(self.slots.next_record_at());
     }
@@ -316,7 +330,7 @@ impl Dispatcher {
                 cycle.adopt = ADOPT.saturating_sub(self.orphans.len());
                 cycle.dead = std::mem::take(&mut self.dead);
             }
-            cycle.claim = self.claim(&cycle);
+            cycle.claim = self.claim(&cycle, now);
         }
         self.agenda.cycle_began(now);
         self.generation = self.store.generation();
@@ -332,8 +346,8 @@ impl Dispatcher {
     }
 
     /// What to claim. While the end of the one job that counts is told, nothing: it may be all.
-    fn claim(&self, cycle: &Cycle) -> Option<Claim> {
-        let most = self.free();
+    fn claim(&self, cycle: &Cycle, now: Instant) -> Option<Claim> {
+        let most = self.free(now);
         let tells_the_end = match self.options.until {
             Until::Ended(job) => cycle.ended.iter().any(|(fence, _)| fence.job == job),
             Until::Stopped | Until::Drained { .. } => false,

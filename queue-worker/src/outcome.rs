@@ -15,6 +15,10 @@ use crate::spec::NoSpec;
 use crate::supervisor::{Ended, Status, StopCause};
 use crate::usage_error;
 
+/// How long a job is put off that could not be started for what the machine lacks: others, and
+/// other workers, go first meanwhile.
+const SHORTAGE_TAKES: Duration = Duration::from_secs(2);
+
 /// What to tell the store of an attempt that ended; `None` where nothing may be written.
 #[must_use]
 pub fn report(status: &Status, options: &RunOptions, log: &Path) -> Option<Report> {
@@ -48,13 +52,19 @@ pub fn report_unbuilt(problem: &NoSpec, at: Timestamp) -> Report {
     let (outcome, exit_code) = match problem {
         // What cannot be read now may be read by a newer release.
         NoSpec::Payload(_) => (retried(Class::BadPayload), None),
-        NoSpec::Spawn(problem) => (not_started(problem), problem.class.shell_code()),
+        NoSpec::Spawn(problem) => (not_started(problem, at), problem.class.shell_code()),
     };
     Report {
         exit_code,
         message: Some(problem.to_string()),
         ..Report::new(outcome, at)
     }
+}
+
+/// What the machine lacked, where that is why nothing could be started.
+#[must_use]
+pub fn shortage(problem: &SpawnProblem) -> Option<String> {
+    problem.class.is_shortage().then(|| problem.text.clone())
 }
 
 /// What to tell the store when our own part failed: the attempt is tried again.
@@ -71,7 +81,10 @@ fn of_its_own(status: &Status, options: &RunOptions, log: &Path) -> (Outcome, Op
         Ended::Exited { code: 0 } => (Outcome::Completed { result: None }, None),
         Ended::Exited { code } => exited(*code, status, options, log),
         Ended::Signalled { .. } => (failed(Class::Signal), None),
-        Ended::SpawnFailed { problem } => (not_started(problem), Some(problem.to_string())),
+        Ended::SpawnFailed { problem } => {
+            let at = Timestamp::from_millis(status.ended_at);
+            (not_started(problem, at), Some(problem.to_string()))
+        }
         Ended::NeverStarted => (Outcome::HandedBack, None),
         Ended::Lost { text } => (
             failed(Class::Crash),
@@ -99,7 +112,11 @@ fn exited(
     (outcome, None)
 }
 
-fn not_started(problem: &SpawnProblem) -> Outcome {
+fn not_started(problem: &SpawnProblem, at: Timestamp) -> Outcome {
+    if problem.class.is_shortage() {
+        let until = at.saturating_add(SHORTAGE_TAKES);
+        return Outcome::Snoozed { until };
+    }
     let class = match problem.class {
         SpawnClass::BadCwd => Class::BadCwd,
         SpawnClass::NotFound
@@ -240,10 +257,21 @@ mod tests {
             Some(failed(Class::SpawnFailed))
         );
         assert_eq!(start(SpawnClass::BadCwd), Some(failed(Class::BadCwd)));
-        assert_eq!(
-            start(SpawnClass::Resources),
-            Some(retried(Class::SpawnFailed))
-        );
+        assert_eq!(start(SpawnClass::Other), Some(retried(Class::SpawnFailed)));
+    }
+
+    #[test]
+    fn what_the_machine_lacks_costs_the_job_no_attempt() {
+        for class in [SpawnClass::Resources, SpawnClass::BadLog] {
+            let problem = SpawnProblem::new(class, "words");
+            assert_eq!(shortage(&problem).as_deref(), Some("words"));
+            let made = outcome(Ended::SpawnFailed { problem }, None);
+            // Its status says that it ended after 3 s.
+            let until = Timestamp::from_millis(3_000).saturating_add(SHORTAGE_TAKES);
+            assert_eq!(made, Some(Outcome::Snoozed { until }));
+        }
+        let problem = SpawnProblem::new(SpawnClass::NotFound, "words");
+        assert_eq!(shortage(&problem), None);
     }
 
     #[test]

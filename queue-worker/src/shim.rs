@@ -28,7 +28,7 @@ pub(crate) const ARGUMENT: &str = "--supervise-attempt";
 /// The exit code of a shim that could not do its work.
 const FAILED: i32 = 70;
 
-/// How often it is tried to put the status onto a disk that is full.
+/// How often it is tried to put the status in place.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// Whether this program can become a shim.
@@ -74,27 +74,32 @@ fn run(directory: &OsString) -> io::Result<()> {
     let mut lock = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let spec = Post::take_spec(&mut lock)?;
     failpoint::hit("shim.spec_taken");
-    let control = Control::new()?;
-    obey(post.listen()?, control.clone())?;
+    let listening = listen(&post);
     failpoint::hit("shim.listens");
-    let status = supervise_tree(&spec, &control, |pid| note_start(&post, &spec, pid));
+    let status = match listening {
+        Ok(control) => supervise_tree(&spec, &control, |pid| note_start(&post, &spec, pid)),
+        Err(error) => Status::unsupervised(&spec, &error),
+    };
     leave(&post, &status)
 }
 
-/// Puts the status in place, on a full disk as soon as there is room: without it the attempt
-/// counts as dead, and a job that has ended would run again.
+/// Puts the status in place, as soon as that can be done: without it the attempt counts as dead,
+/// and a job that has ended would run again. A disk may be full or read-only for hours. Where the
+/// directory is gone nobody will ever look, and it is let be.
 fn leave(post: &Post, status: &Status) -> io::Result<()> {
     loop {
         match post.write_status(status) {
-            Err(error) if is_full(&error) => thread::sleep(TRY_AGAIN),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => thread::sleep(TRY_AGAIN),
             written => return written,
         }
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
-    use io::ErrorKind::{QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded)
+/// The handle by which workers stop the attempt.
+fn listen(post: &Post) -> io::Result<Control> {
+    let control = Control::new()?;
+    obey(post.listen()?, control.clone())?;
+    Ok(control)
 }
 
 /// Passes on what workers send through the pipe.

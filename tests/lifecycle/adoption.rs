@@ -16,7 +16,7 @@ fn counting(home: &Home) -> queue_core::JobId {
 }
 
 /// The shim of an attempt: the process above the job's.
-fn shim_of(job: Pid) -> Pid {
+pub(crate) fn shim_of(job: Pid) -> Pid {
     let stat = format!("/proc/{}/stat", job.as_raw_nonzero());
     let stat = std::fs::read_to_string(stat).expect("the job runs");
     let (_, rest) = stat.rsplit_once(')').expect("proc_pid_stat(5)");

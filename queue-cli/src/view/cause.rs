@@ -139,7 +139,7 @@ fn explain_time(job: &Job, reason: WaitReason, at: Timestamp, times: Times) -> E
             job.max_attempts,
             ended::reason(job.class, None),
         ),
-        WaitReason::Snooze => format!("It asked to run again at {at}."),
+        WaitReason::Snooze => format!("It was put off and starts at {at}."),
         WaitReason::Limit => format!("A provider's limit has to lift first; it starts at {at}."),
         WaitReason::Window => format!("Its time window opens at {at}."),
         WaitReason::Delay | WaitReason::Dependency | WaitReason::Hold => {

@@ -158,6 +158,11 @@ impl Agenda {
         self.look_by(now.max(self.last_cycle + gap));
     }
 
+    /// Something is to be looked at then.
+    pub(super) fn look_at(&mut self, at: Instant) {
+        self.look_by(at);
+    }
+
     /// There is more to do right away.
     pub(super) fn look_now(&mut self, now: Instant) {
         self.look_by(now);
@@ -226,7 +231,7 @@ fn is_past(at: Option<Instant>, now: Instant) -> bool {
 }
 
 /// Doubles from `shortest` at the first time up to `longest`.
-fn growing(shortest: Duration, longest: Duration, times: u32) -> Duration {
+pub(super) fn growing(shortest: Duration, longest: Duration, times: u32) -> Duration {
     let factor = 1_u32
         .checked_shl(times.saturating_sub(1))
         .unwrap_or(u32::MAX);

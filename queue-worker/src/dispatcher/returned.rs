@@ -38,6 +38,11 @@ impl Dispatcher {
             },
         };
         let fence = concluded.fence;
+        if let Some(problem) = &concluded.shortage {
+            self.note_shortage(problem);
+        } else if concluded.started.is_some() {
+            self.note_room();
+        }
         let Some(slot) = self.slots.get_mut(fence) else {
             return;
         };
@@ -66,6 +71,7 @@ impl Dispatcher {
             report: Some(report_broken(message, self.clock.now().wall)),
             started: None,
             checkpoint: None,
+            shortage: None,
         }
     }
 

@@ -15,11 +15,13 @@ use super::flight::{Landed, Ready};
 use super::slots::{Adopted, Phase};
 use super::{ADOPT, Dispatcher, Failing, PROMOTE, words};
 use crate::attempt::{Manner, Task};
-use crate::outcome::report_broken;
+use crate::outcome::report_unbuilt;
 use crate::post::Post;
+use crate::process::{SpawnClass, SpawnProblem};
 use crate::recovery::{self, Traces};
 use crate::shim;
 use crate::signals::StopLevel;
+use crate::spec::NoSpec;
 use crate::supervisor::{Control, StopCause};
 use crate::worker::{Until, WorkerError};
 
@@ -124,6 +126,9 @@ impl Dispatcher {
     ) {
         if self.obeyed != StopLevel::Work {
             return;
+        }
+        if let Some(at) = self.claims_resume_at(now) {
+            self.agenda.look_at(at);
         }
         if promoted >= PROMOTE || adopted >= ADOPT {
             self.agenda.look_now(now);
@@ -321,10 +326,13 @@ impl Dispatcher {
                 true
             }
             Err(error) => {
-                let message = format!(
-                    "the worker has no room for the attempt: {error}; raise `ulimit -n` or lower its concurrency"
+                let problem = SpawnProblem::from_io(
+                    SpawnClass::Resources,
+                    "the worker has no room for the attempt; raise `ulimit -n` or lower its concurrency",
+                    &error,
                 );
-                let report = report_broken(message, self.clock.now().wall);
+                self.note_shortage(&problem.text);
+                let report = report_unbuilt(&NoSpec::Spawn(problem), self.clock.now().wall);
                 self.outbox.ended.push((fence, report));
                 false
             }

@@ -59,7 +59,9 @@ pub(super) fn ended(
 ) -> String {
     let span = span(ran_for);
     let why = report.map(why).unwrap_or_default();
+    let is_put_off = report.is_some_and(|it| matches!(it.outcome, Outcome::Snoozed { .. }));
     match finished {
+        Finished::Retry(at) if is_put_off => format!("is put off for {}: {why}", wait(at, now)),
         Finished::Completed => format!("completed in {span}"),
         Finished::Failed => format!("failed after {span}: {why}"),
         Finished::Cancelled => format!("cancelled after {span}"),
@@ -91,7 +93,12 @@ fn why(report: &Report) -> String {
     let class = match &report.outcome {
         Outcome::Failed { class, .. } | Outcome::Stalled { class } => *class,
         Outcome::Completed { .. } => return "completed".to_owned(),
-        Outcome::Snoozed { .. } => return "snoozed".to_owned(),
+        Outcome::Snoozed { .. } => {
+            return report
+                .message
+                .clone()
+                .unwrap_or_else(|| "it asked to run later".to_owned());
+        }
         Outcome::HandedBack => return "handed back".to_owned(),
         Outcome::Cancelled => return "cancelled".to_owned(),
     };

@@ -47,6 +47,13 @@ impl SpawnClass {
         }
     }
 
+    /// Whether it is this machine that lacks something, whatever the job: room for a process, or a
+    /// place for its log.
+    #[must_use]
+    pub fn is_shortage(self) -> bool {
+        matches!(self, Self::Resources | Self::BadLog)
+    }
+
     /// Whether the same start may succeed later without anybody changing the job.
     #[must_use]
     pub fn is_passing(self) -> bool {
@@ -59,6 +66,15 @@ impl SpawnClass {
             | Self::BadArgument => false,
         }
     }
+}
+
+/// Whether the system is short of something that every start needs, whatever it was asked for.
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE)
+    )
 }
 
 /// A start that failed: nothing has run.
@@ -82,10 +98,16 @@ impl SpawnProblem {
         }
     }
 
+    /// A failure that the system reported. One for want of descriptors, processes or memory says
+    /// nothing of the file it was met with.
     pub(crate) fn from_io(class: SpawnClass, text: impl Into<String>, error: &io::Error) -> Self {
         let text = format!("{}: {error}", text.into());
         Self {
-            class,
+            class: if is_shortage(error) {
+                SpawnClass::Resources
+            } else {
+                class
+            },
             errno: error.raw_os_error(),
             text,
         }

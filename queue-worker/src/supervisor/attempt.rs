@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use super::control::{Control, State, StopCause};
 use super::spec::{Spec, StopSignal};
 use super::status::{Ended, Leftovers, Status};
-use crate::output::{LogSummary, LogWriter, Output};
+use crate::output::{LogWriter, Output};
 use crate::process::{self, Child, Exit, Launch, SpawnClass, SpawnProblem, Usage};
 
 /// The most grace that processes get which outlive a leader that ended by itself.
@@ -95,7 +95,8 @@ impl<'a> Attempt<'a> {
         reach: Reach,
     ) -> Result<Self, Box<Status>> {
         let started_at = wall_clock();
-        let never = |ended, stopped_by| Box::new(never_ran(spec, started_at, ended, stopped_by));
+        let never =
+            |ended, stopped_by| Box::new(Status::never_ran(spec, started_at, ended, stopped_by));
         if let Some(cause) = control.snapshot().stop_cause {
             return Err(never(Ended::NeverStarted, Some(cause)));
         }
@@ -436,26 +437,7 @@ fn open_log(spec: &Spec) -> Result<LogWriter, SpawnProblem> {
     })
 }
 
-fn never_ran(spec: &Spec, at: i64, ended: Ended, stopped_by: Option<StopCause>) -> Status {
-    Status {
-        job: spec.job,
-        epoch: spec.epoch,
-        attempt: spec.attempt,
-        pid: None,
-        started_at: at,
-        ended_at: wall_clock(),
-        ran_for_ms: 0,
-        ended,
-        stopped_by,
-        was_killed: false,
-        usage: None,
-        log: LogSummary::default(),
-        drain_cut: false,
-        leftovers: Leftovers::default(),
-    }
-}
-
-fn wall_clock() -> i64 {
+pub(super) fn wall_clock() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -3,11 +3,14 @@
 //! Made by [`supervise`](super::supervise), turned into an outcome by the worker. What always
 //! holds: it records what happened and decides nothing; retry or failure is policy.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use super::control::StopCause;
+use super::spec::Spec;
 use crate::output::LogSummary;
-use crate::process::{SpawnProblem, Usage};
+use crate::process::{SpawnClass, SpawnProblem, Usage};
 
 /// How the process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +83,40 @@ pub struct Status {
 }
 
 impl Status {
+    /// The record of an attempt that nothing could watch over, and that was not started for that.
+    pub(crate) fn unsupervised(spec: &Spec, error: &io::Error) -> Self {
+        let text = "its supervisor has no room; free some processes and memory";
+        let problem = SpawnProblem::from_io(SpawnClass::Resources, text, error);
+        let now = super::attempt::wall_clock();
+        Self::never_ran(spec, now, Ended::SpawnFailed { problem }, None)
+    }
+
+    /// The record of an attempt whose start was tried at `started_at`, in milliseconds since 1970,
+    /// and that never ran.
+    pub(super) fn never_ran(
+        spec: &Spec,
+        started_at: i64,
+        ended: Ended,
+        stopped_by: Option<StopCause>,
+    ) -> Self {
+        Self {
+            job: spec.job,
+            epoch: spec.epoch,
+            attempt: spec.attempt,
+            pid: None,
+            started_at,
+            ended_at: super::attempt::wall_clock(),
+            ran_for_ms: 0,
+            ended,
+            stopped_by,
+            was_killed: false,
+            usage: None,
+            log: LogSummary::default(),
+            drain_cut: false,
+            leftovers: Leftovers::default(),
+        }
+    }
+
     /// The exit code, if it returned one; 126 or 127 if it could not be started for the reason a shell says so.
     #[must_use]
     pub fn exit_code(&self) -> Option<i32> {
