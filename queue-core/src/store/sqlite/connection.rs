@@ -11,7 +11,7 @@ use super::{
     migrate,
 };
 use crate::error::StoreError;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
     cell::Cell,
     fs,
@@ -52,6 +52,9 @@ pub(super) fn configure(connection: &Connection, path: &Path, durability: Durabi
     // Not `busy_timeout`: SQLite's own ladder of sleeps starves a process among many writers.
     connection.busy_handler(Some(wait_for_lock))?;
     connection.set_prepared_statement_cache_capacity(128);
+    // Otherwise a prepared statement is prepared again with almost every new value, to see whether
+    // that value allows for a better plan. None of ours asks for it: plans are tested as they are.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     set(connection, path, "journal_mode", "wal")?;
     set(connection, path, "synchronous", durability.as_pragma())?;
     set(connection, path, "foreign_keys", "1")?;
