@@ -30,7 +30,7 @@ mod stats;
 mod status;
 mod wait;
 mod why;
-mod work;
+pub(crate) mod work;
 mod workers;
 
 use clap::{Parser, Subcommand};
@@ -131,7 +131,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Why(args) => why::run(&args, context),
         Verb::Failed(args) => failed::run(&args, context),
         Verb::Stats(args) => stats::run(&args, context),
-        Verb::Work(args) => work::run(&args, context),
+        Verb::Work(args) => work::run(&args.work, context),
         Verb::Workers(args) => workers::run(&args, context),
         Verb::Requeue(args) => requeue::run(args, context),
         Verb::Cancel(args) => cancel::run(&args, context),

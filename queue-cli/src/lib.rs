@@ -4,7 +4,8 @@
 //! through three doors: [`output`] is the only one to standard output, [`error`] the only form of an error, and
 //! [`exit_code`] the only list of exit codes. Where the store is and who said so is [`config`]; how people write jobs,
 //! moments and environment files is [`selector`], [`moment`] and [`env_file`]. One command is one file below
-//! `commands/`; [`run`] is the way through it: parse, open, run, render, exit code.
+//! `commands/`; [`run`] is the way through it: parse, open, run, render, exit code. [`worker`] is the verb `work` as the
+//! program `queue-worker`.
 
 pub mod args;
 mod bulk;
@@ -31,12 +32,15 @@ mod since;
 mod stuck;
 pub mod view;
 mod watch;
+pub mod worker;
 
 use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches};
 
+use crate::args::GlobalArgs;
 use crate::commands::Cli;
+use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output::color::ColorChoice;
@@ -58,17 +62,26 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return not_parsed(&error, &args),
     };
-    let json = cli.global.json;
-    let mut context = match context::of_process(cli.global) {
+    in_context(cli.global, |context| {
+        commands::start_logging(cli.verb.as_ref(), context);
+        commands::run(cli.verb, context)
+    })
+}
+
+/// Settles what every command works with, runs it, and tells how it ended.
+fn in_context(
+    global: GlobalArgs,
+    command: impl FnOnce(&mut Context) -> Result<ExitCode, CliError>,
+) -> ExitCode {
+    let json = global.json;
+    let mut context = match context::of_process(global) {
         Ok(context) => context,
         Err(error) => {
             Output::of_process(View::of_process(ColorChoice::Auto, json, false)).error(&error);
             return error.exit_code();
         }
     };
-    commands::start_logging(cli.verb.as_ref(), &context);
-    let ended =
-        commands::run(cli.verb, &mut context).and_then(|code| context.out.flush().map(|()| code));
+    let ended = command(&mut context).and_then(|code| context.out.flush().map(|()| code));
     ended.unwrap_or_else(|error| {
         context.out.error(&error);
         error.exit_code()

@@ -2,7 +2,8 @@
 //!
 //! A map of the crate, from the worker inwards:
 //!
-//! - [`worker`]: a worker from start to end; [`args`], [`console`] and [`program`] make it a command.
+//! - [`worker`]: a worker from start to end; [`args`] and [`console`] make it a command, whose front door
+//!   is in `queue-cli`.
 //! - `dispatcher`: the event loop: owns the slots, and is the only part that talks to the store;
 //!   `waker` brings it wakes, [`signals`] tells it to stop.
 //! - `attempt`: one attempt on its thread: [`spec`] says what to run, [`outcome`] what it came to,
@@ -30,7 +31,6 @@ pub mod outcome;
 pub mod output;
 mod post;
 pub mod process;
-pub mod program;
 mod recovery;
 pub mod shim;
 pub mod signals;

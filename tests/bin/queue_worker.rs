@@ -2,5 +2,5 @@
 
 fn main() -> std::process::ExitCode {
     queue_worker::shim::run_if_asked();
-    queue_worker::program::main()
+    queue_cli::worker::main()
 }

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     let name = words.next().unwrap_or_default();
     match Path::new(&name).file_name().and_then(OsStr::to_str) {
         Some("qcli") => return queue_cli::main(),
-        Some("queue-worker") => return queue_worker::program::main(),
+        Some("queue-worker") => return queue_cli::worker::main(),
         _ => {}
     }
     if words.next().as_deref() == Some(guard::ARGUMENT.as_ref()) {

@@ -78,3 +78,42 @@ fn a_queue_without_a_name_is_neither_served_nor_filled() {
         .exits(2)
         .says("write a whole number from 1 up");
 }
+
+#[test]
+fn both_programs_find_the_store_by_the_same_rules() {
+    let env = support::test_env!();
+    let folder = env.work().join("below");
+    std::fs::create_dir(&folder).unwrap();
+    env.file(".queue.toml", "db = \"jobs.db\"\n");
+    let somewhere = |mut command: std::process::Command| {
+        command.env_remove("QUEUE_DB").current_dir(&folder);
+        command
+    };
+    env.run(somewhere(env.command(&["enqueue", "--", "true"])))
+        .ok();
+    assert!(env.work().join("jobs.db").exists());
+    env.run(somewhere(env.worker_command(&["--drain"])))
+        .ok()
+        .says("1 completed");
+    // The user's own file counts where there is no project's.
+    std::fs::remove_file(env.work().join(".queue.toml")).unwrap();
+    let own = env.root().join("home/config/qcli");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("config.toml"), "db = \"own.db\"\n").unwrap();
+    env.run(somewhere(env.command(&["enqueue", "--", "true"])))
+        .ok();
+    assert!(own.join("own.db").exists());
+    env.run(somewhere(env.worker_command(&["--drain"])))
+        .ok()
+        .says("1 completed");
+    // And so do their mistakes.
+    std::fs::write(own.join("config.toml"), "dB = \"own.db\"\n").unwrap();
+    for command in [
+        env.command(&["work", "--drain"]),
+        env.worker_command(&["--drain"]),
+    ] {
+        env.run(somewhere(command))
+            .exits(2)
+            .says("unknown key `dB`");
+    }
+}

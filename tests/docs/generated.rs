@@ -135,7 +135,7 @@ fn policy(class: Class) -> String {
 /// The help of every command, as `--help` prints it at a width of 100.
 fn commands() -> String {
     let mut page = String::new();
-    for program in [queue_cli::command(), queue_worker::program::command()] {
+    for program in [queue_cli::command(), queue_cli::worker::command()] {
         let mut program = program.term_width(100);
         program.build();
         describe(&program, &mut Vec::new(), &mut page);

@@ -26,14 +26,14 @@ use crate::exit_code::ExitCode;
   qcli work --drain=all --quiet      wait for retries and delayed jobs, too")]
 pub(crate) struct Args {
     #[command(flatten)]
-    work: WorkArgs,
+    pub(crate) work: WorkArgs,
 }
 
 /// Works until it is told to stop, or until nothing is left where so asked.
-pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliError> {
+pub(crate) fn run(args: &WorkArgs, context: &mut Context) -> Result<ExitCode, CliError> {
     let store = context.store()?;
     let db = context.config.store.value.path().to_owned();
-    let summary = queue_worker::run(&store, &db, args.work.options(), Stop::new())
+    let summary = queue_worker::run(&store, &db, args.options(), Stop::new())
         .map_err(|error| explain(&error))?;
     if context.out.is_json() {
         context.out.json(&SummaryJson::from(summary))?;

@@ -1,7 +1,7 @@
 //! How many `true` jobs a second one worker drains, four at once: with a shim for each (the
 //! default), directly under the worker, and beside both `xargs -P4`, which keeps nothing.
 //!
-//! `cargo bench -p queue-worker --bench drain [-- JOBS]`. The three run in turn; compare the ratios,
+//! `cargo bench -p queue-cli --bench drain [-- JOBS]`. The three run in turn; compare the ratios,
 //! the rates are those of the machine and of what else it does.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports")]
