@@ -6,6 +6,7 @@
 //!   is in `queue-cli`.
 //! - `dispatcher`: the event loop: owns the slots, and is the only part that talks to the store;
 //!   `waker` brings it wakes, [`signals`] tells it to stop.
+//! - [`agent`]: what a coding agent printed, and what it came to.
 //! - `attempt`: one attempt on its thread: [`spec`] says what to run, [`outcome`] what it came to,
 //!   [`usage_error`] whether it refused its arguments, [`checkpoint_file`] what it saved.
 //! - `host`: where the attempt is supervised: on that thread, or in a [`shim`], a small process of
@@ -18,6 +19,7 @@
 //! - [`output`]: writes the log of an attempt: framing, cap, trouble with the disk.
 //! - [`log`]: reads such a log: forwards, the last lines, following.
 
+pub mod agent;
 pub mod args;
 mod attempt;
 pub mod checkpoint_file;
