@@ -1,16 +1,18 @@
-//! Durations, rates and byte sizes as people write them: `2h30m`, `60/min`, `64MiB`.
+//! Durations, rates, byte sizes and processors as people write them: `2h30m`, `60/min`, `64MiB`, `1.5`.
 //!
 //! Owns both directions of each text form; the command line, the configuration and the stored policies all read and
 //! write them here. What is written reads back as exactly the same value, and what cannot be read is refused with an
 //! error that shows the input and the accepted forms, never guessed.
 
 mod bytes;
+mod cpus;
 mod rate;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-pub use bytes::{format_bytes, parse_bytes};
+pub use bytes::{about_bytes, format_bytes, parse_bytes};
+pub use cpus::{format_cpus, parse_cpus};
 pub use rate::Rate;
 
 /// The forms of a duration, as error texts show them.

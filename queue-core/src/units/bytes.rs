@@ -83,11 +83,39 @@ pub fn format_bytes(bytes: u64) -> String {
     format!("{bytes}B")
 }
 
+/// Writes a byte size for people to read, with one decimal where it is not whole: `2.0 GiB`, `512 B`.
+///
+/// It cannot be read back: digits are lost.
+#[must_use]
+pub fn about_bytes(bytes: u64) -> String {
+    for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        let size = 1_u64 << shift;
+        if bytes >= size {
+            let tenths = u128::from(bytes) * 10 / u128::from(size);
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} B")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_size_for_people_is_short_and_never_says_too_much() {
+        for (bytes, words) in [
+            (2 << 30, "2.0 GiB"),
+            ((2 << 30) - 1, "1.9 GiB"),
+            (1_536, "1.5 KiB"),
+            (1_023, "1023 B"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(about_bytes(bytes), words);
+        }
+    }
 
     #[test]
     fn byte_sizes_read_and_write() {
