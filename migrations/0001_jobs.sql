@@ -184,6 +184,7 @@ create table attempt (
   pid               integer,
   pid_started       integer,                -- clock ticks since boot
   log               text,
+  unenforced        text,
   ended_at          integer,
   class             text check (class in
                       ('exit_code', 'signal', 'timeout', 'idle_timeout', 'oom', 'spawn_failed',
@@ -197,6 +198,9 @@ create table attempt (
   user_ms           integer,
   system_ms         integer,
   max_rss_kib       integer,
+  read_bytes        integer,
+  written_bytes     integer,
+  memory_peak_bytes integer,
   progress          text,                   -- JSON
   cost_usd          real,
   session_id        text,

@@ -129,6 +129,17 @@ pub(crate) struct JobArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse::bytes, help_heading = "Attempts")]
     pub(crate) log_cap: Option<u64>,
 
+    /// Let it use so much memory at the most, such as 2G; beyond that it is ended
+    ///
+    /// All its processes count together. The system enforces it where the worker may make control groups: `qcli doctor`
+    /// says whether it may here, and `qcli show` whether an attempt was bound.
+    #[arg(long, value_name = "SIZE", value_parser = parse::memory, help_heading = "Attempts")]
+    pub(crate) mem: Option<u64>,
+
+    /// Let it use so many processors at the most, such as 1.5
+    #[arg(long, value_name = "N", value_parser = parse::cpus, help_heading = "Attempts")]
+    pub(crate) cpu: Option<u32>,
+
     /// What to do with processes that it leaves behind: `kill` them, `wait` for them, or `keep` them
     #[arg(long, value_name = "WAY", help_heading = "Attempts")]
     pub(crate) on_leftover: Option<OnLeftover>,
@@ -338,6 +349,8 @@ impl JobArgs {
             grace_ms: self.grace.map(millis),
             stdin: stdin.map(|path| path.into_os_string().into()),
             log_cap: self.log_cap,
+            memory_bytes: self.mem,
+            cpu_millis: self.cpu,
             on_leftover: self.on_leftover,
             direct: self.direct,
             no_retry: self.no_retry_on.clone(),

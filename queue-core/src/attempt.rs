@@ -29,6 +29,13 @@ pub struct ResourceUsage {
     pub system_ms: u64,
     /// The largest resident set of one process, in KiB.
     pub max_rss_kib: u64,
+    /// Bytes read from disks; what was in memory already is not among them.
+    pub read_bytes: u64,
+    /// Bytes written that go to disks, at once or later.
+    pub written_bytes: u64,
+    /// The most memory that all its processes used together, in bytes, the files they read and
+    /// wrote included as far as those were kept in memory; only where a control group counted it.
+    pub memory_peak_bytes: Option<u64>,
 }
 
 /// How an attempt ended, as the worker saw it. What becomes of the job is decided by the store.
@@ -124,6 +131,9 @@ pub struct Started {
     pub started_at: Timestamp,
     /// Where its output goes.
     pub log: String,
+    /// What was asked for and could not be set up, and why: a bound on memory or processor time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unenforced: Option<String>,
 }
 
 /// How far an attempt says it is.

@@ -211,6 +211,12 @@ pub struct RunOptions {
     /// The most that is kept of the output of one attempt, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_cap: Option<u64>,
+    /// The most memory its processes may use together, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// The most processor time its processes may use together, in thousandths of one processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u32>,
     /// What to do with processes that it leaves behind; they are ended where not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_leftover: Option<OnLeftover>,

@@ -4,6 +4,7 @@
 //! always holds: nothing here touches the store, and whatever happens ends in a report, except that
 //! an attempt whose lease is lost has none.
 
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +12,7 @@ use queue_core::attempt::{Outcome, Report, Started};
 use queue_core::job::JobBody;
 use queue_core::{Class, Clock, Fence, Timestamp};
 
+use crate::cgroup::{Bounds, Groups};
 use crate::checkpoint_file::CheckpointFile;
 use crate::host::{self, End};
 use crate::layout::Layout;
@@ -35,6 +37,7 @@ pub(crate) struct Task {
     /// The value that earlier attempts saved.
     pub(crate) saved: Option<Vec<u8>>,
     pub(crate) layout: Arc<Layout>,
+    pub(crate) groups: Arc<Groups>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) control: Control,
     pub(crate) checkpoint: SharedCheckpoint,
@@ -124,6 +127,7 @@ impl Task {
             first: started
                 .as_ref()
                 .and_then(|process| Some((process.pid, process.pid_started?))),
+            groups: self.post().groups(),
         };
         if recovery::end_all(&traces, || self.stop.level()).is_none() {
             // Broken off because we stop: whoever adopts it next begins anew.
@@ -157,23 +161,38 @@ impl Task {
         let Fence { job, epoch, .. } = self.fence;
         self.layout
             .make_run_directory(job, epoch)
-            .and_then(|_| CheckpointFile::create(&self.layout.checkpoint(job, epoch), self.saved.clone()))
+            .and_then(|_| {
+                CheckpointFile::create(&self.layout.checkpoint(job, epoch), self.saved.clone())
+            })
             .map(|file| *lock(&self.checkpoint) = Some(file))
-            .map_err(|error| {
-                let directory = self.layout.run_directory(job, epoch);
-                let text = format!(
-                    "the run directory `{}` cannot be made; make its parent writable and free some disk",
-                    directory.display()
-                );
-                SpawnProblem::from_io(SpawnClass::BadLog, text, &error)
-            })?;
+            .map_err(|error| self.no_run_directory(&error))?;
         let identity = Identity {
             attempt: self.attempt,
             epoch,
             queue: &self.queue,
             worker: &self.worker,
         };
-        spec::build(&self.body, identity, &self.layout)
+        let mut spec = spec::build(&self.body, identity, &self.layout)?;
+        let bounds = Bounds {
+            memory: self.body.options.memory_bytes,
+            cpu_millis: self.body.options.cpu_millis,
+        };
+        spec.group = self.groups.plan(job, epoch, bounds);
+        if let Some(plan) = &spec.group {
+            let noted = self.post().note_groups(&plan.directories());
+            noted.map_err(|error| self.no_run_directory(&error))?;
+        }
+        Ok(spec)
+    }
+
+    fn no_run_directory(&self, error: &io::Error) -> SpawnProblem {
+        let Fence { job, epoch, .. } = self.fence;
+        let directory = self.layout.run_directory(job, epoch);
+        let text = format!(
+            "the run directory `{}` cannot be made; make its parent writable and free some disk",
+            directory.display()
+        );
+        SpawnProblem::from_io(SpawnClass::BadLog, text, error)
     }
 
     fn conclude(self, status: &Status, log: &Path) -> Concluded {
@@ -182,6 +201,7 @@ impl Task {
             pid_started: None,
             started_at: Timestamp::from_millis(status.started_at),
             log: log.display().to_string(),
+            unenforced: status.unenforced.clone(),
         });
         let checkpoint = self.last_checkpoint();
         Concluded {

@@ -30,6 +30,7 @@ use self::outbox::Outbox;
 use self::shortage::Shortage;
 use self::slots::{Adopted, Phase, Slots};
 use crate::attempt::{Concluded, lock};
+use crate::cgroup::Groups;
 use crate::checkpoint_file::CheckpointFile;
 use crate::layout::Layout;
 use crate::life;
@@ -52,6 +53,7 @@ pub(crate) struct Dispatcher {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     layout: Arc<Layout>,
+    groups: Arc<Groups>,
     worker: WorkerId,
     options: WorkerOptions,
     name: Arc<str>,
@@ -91,6 +93,7 @@ impl Dispatcher {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         layout: Layout,
+        groups: Arc<Groups>,
         worker: WorkerId,
         options: WorkerOptions,
         stop: Stop,
@@ -102,6 +105,7 @@ impl Dispatcher {
             store,
             clock,
             layout: Arc::new(layout),
+            groups,
             worker,
             options,
             stop,
@@ -251,6 +255,7 @@ impl Dispatcher {
                     pid_started: recovery::start_of_child(pid),
                     started_at: wall.saturating_sub(now.duration_since(slot.since)),
                     log: log.display().to_string(),
+                    unenforced: None,
                 })
             } else {
                 Post::at(&self.layout.run_directory(fence.job, fence.epoch)).started()

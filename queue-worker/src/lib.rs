@@ -13,6 +13,7 @@
 //!   its own that outlives the worker; `post` holds the files where the two meet.
 //! - `recovery`: finds what a dead worker left running: adopts it, or ends it.
 //! - `life`: the lock by which a worker's death is noticed at once.
+//! - [`cgroup`]: control groups: bounds on what an attempt may use, and a hold on all its processes.
 //! - [`layout`]: where the files of attempts lie.
 //! - [`supervisor`]: one attempt's process from start to end, as a state machine with named states.
 //! - [`process`]: starts, signals and reaps one process group; platform code.
@@ -22,6 +23,7 @@
 pub mod agent;
 pub mod args;
 mod attempt;
+pub mod cgroup;
 pub mod checkpoint_file;
 pub mod console;
 mod dispatcher;

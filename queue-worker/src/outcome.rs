@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use queue_core::attempt::{Outcome, Report, ResourceUsage};
 use queue_core::job::RunOptions;
+use queue_core::units::about_bytes;
 use queue_core::{Class, Timestamp};
 
+use crate::cgroup::Readings;
 use crate::process::{SpawnClass, SpawnProblem};
 use crate::spec::NoSpec;
 use crate::supervisor::{Ended, Status, StopCause};
@@ -41,6 +43,9 @@ pub fn report(status: &Status, options: &RunOptions, log: &Path) -> Option<Repor
             user_ms: usage.user_ms,
             system_ms: usage.system_ms,
             max_rss_kib: usage.max_rss_kb,
+            read_bytes: usage.read_bytes,
+            written_bytes: usage.written_bytes,
+            memory_peak_bytes: status.memory.and_then(|memory| memory.peak),
         }),
         ..Report::new(outcome, Timestamp::from_millis(status.ended_at))
     })
@@ -77,6 +82,11 @@ pub fn report_broken(message: String, at: Timestamp) -> Report {
 }
 
 fn of_its_own(status: &Status, options: &RunOptions, log: &Path) -> (Outcome, Option<String>) {
+    if let Some(memory) = status.memory.filter(|_| !status.is_success())
+        && memory.oom_kills > 0
+    {
+        return (failed(Class::Oom), Some(out_of_memory(memory)));
+    }
     match &status.ended {
         Ended::Exited { code: 0 } => (Outcome::Completed { result: None }, None),
         Ended::Exited { code } => exited(*code, status, options, log),
@@ -93,6 +103,18 @@ fn of_its_own(status: &Status, options: &RunOptions, log: &Path) -> (Outcome, Op
             )),
         ),
     }
+}
+
+/// `out of memory: peak 2.0 GiB of 2.0 GiB allowed`.
+fn out_of_memory(memory: Readings) -> String {
+    let mut words = "out of memory".to_owned();
+    if let Some(peak) = memory.peak {
+        words += &format!(": peak {}", about_bytes(peak));
+        if let Some(allowed) = memory.allowed {
+            words += &format!(" of {} allowed", about_bytes(allowed));
+        }
+    }
+    words
 }
 
 fn exited(
@@ -166,6 +188,13 @@ fn remark(status: &Status) -> Option<String> {
         let count = status.leftovers.survived;
         return Some(format!("{count} of its processes could not be killed"));
     }
+    if let Some(memory) = status.memory.filter(|memory| memory.oom_kills > 0) {
+        let ended = match memory.oom_kills {
+            1 => "1 of its processes was killed".to_owned(),
+            many => format!("{many} of its processes were killed"),
+        };
+        return Some(format!("{ended}, {}", out_of_memory(memory)));
+    }
     if status.leftovers.found > 0 {
         let ended = match status.leftovers.found {
             1 => "1 process that it left behind was ended".to_owned(),
@@ -201,6 +230,8 @@ mod tests {
             stopped_by,
             was_killed: false,
             usage: None,
+            memory: None,
+            unenforced: None,
             log: LogSummary::default(),
             drain_cut: false,
             leftovers: Leftovers::default(),
@@ -230,6 +261,32 @@ mod tests {
         assert_eq!(
             outcome(zero(), None),
             Some(Outcome::Completed { result: None })
+        );
+    }
+
+    #[test]
+    fn what_ran_out_of_memory_says_so_however_it_ended_unless_it_went_well() {
+        let end = |ended| {
+            let mut facts = status(ended, None);
+            facts.memory = Some(Readings {
+                peak: Some(2 << 30),
+                allowed: Some(2 << 30),
+                oom_kills: 1,
+            });
+            report(&facts, &RunOptions::default(), Path::new("/nowhere")).unwrap()
+        };
+        for ended in [Ended::Exited { code: 137 }, Ended::Signalled { signal: 9 }] {
+            let made = end(ended);
+            assert_eq!(made.outcome, failed(Class::Oom));
+            let words = "out of memory: peak 2.0 GiB of 2.0 GiB allowed";
+            assert_eq!(made.message.as_deref(), Some(words));
+        }
+        let made = end(Ended::Exited { code: 0 });
+        assert_eq!(made.outcome, Outcome::Completed { result: None });
+        assert!(
+            made.message
+                .unwrap()
+                .starts_with("1 of its processes was killed, out of memory")
         );
     }
 

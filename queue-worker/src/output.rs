@@ -62,6 +62,16 @@ impl Output {
     }
 
     /// The pipes to wait on; `None` for one that is at its end.
+    /// Puts a line of ours into the log, as if the process had written it to its standard error.
+    pub(crate) fn remark(&mut self, words: &str) {
+        self.writer.take(
+            Stream::Stderr,
+            format!("qcli: {words}\n").as_bytes(),
+            Utc::now(),
+        );
+        self.writer.flush();
+    }
+
     pub(crate) fn fds(&self) -> [Option<BorrowedFd<'_>>; 2] {
         [
             self.stdout.as_ref().map(AsFd::as_fd),

@@ -2,13 +2,13 @@
 //!
 //! `lock` is held (flock(2)) by the shim for as long as it lives, and carries the spec until the
 //! shim has read it; `control` is a pipe through which any worker stops it; `started` names the
-//! process; `status` says how it ended. What always holds: the lock is never free between the
+//! process, `group-0` and on link to its control groups; `status` says how it ended. What always holds: the lock is never free between the
 //! worker's decision to start and the shim's end, so a free lock without a status means that the
 //! attempt died; `started` and `status` are renamed into place and so are whole.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use queue_core::attempt::Started;
@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::cgroup::Hold;
 use crate::supervisor::{Spec, Status, StopCause};
 
 /// The files of one attempt.
@@ -68,6 +69,22 @@ impl Post {
         file.rewind()?;
         failpoint::hit("host.spec_written");
         Ok(file)
+    }
+
+    /// Notes the control groups of the attempt, before they are made.
+    pub(crate) fn note_groups(&self, groups: &[PathBuf]) -> io::Result<()> {
+        // Links: whole at once, and one call each.
+        for (number, group) in groups.iter().enumerate() {
+            symlink(group, self.path(&format!("group-{number}")))?;
+        }
+        Ok(())
+    }
+
+    /// The control groups of the attempt, as they were noted.
+    pub(crate) fn groups(&self) -> Hold {
+        let links =
+            (0..).map_while(|number| fs::read_link(self.path(&format!("group-{number}"))).ok());
+        Hold::at(links.collect())
     }
 
     /// Looks whether the attempt lives, or how it ended.

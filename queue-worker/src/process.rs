@@ -5,6 +5,10 @@
 //! never hit; and a process is started by the fast `posix_spawn` path (absolute program, no
 //! `pre_exec`), because a fork of a large worker stalls it for tens of milliseconds.
 
+#[cfg(target_os = "linux")]
+mod into_group;
+#[cfg(target_os = "linux")]
+pub(crate) mod oom;
 mod problem;
 #[cfg(target_os = "linux")]
 pub(crate) mod proc;
@@ -18,6 +22,8 @@ use serde::{Deserialize, Serialize};
 
 pub use problem::{SpawnClass, SpawnProblem};
 pub use resolve::resolve_program;
+#[cfg(target_os = "linux")]
+pub(crate) use unix::spawn_in;
 pub use unix::{Child, Launch, Pipes, spawn};
 pub(crate) use wakeup::Wakeup;
 
@@ -41,4 +47,10 @@ pub struct Usage {
     /// Peak resident memory of the largest of these processes, KiB. On Linux not less than the
     /// memory of the process that started it, which the kernel counts in until the `exec`.
     pub max_rss_kb: u64,
+    /// Bytes read from disks; 0 where the system does not count them.
+    #[serde(default)]
+    pub read_bytes: u64,
+    /// Bytes written that go to disks; 0 where the system does not count them.
+    #[serde(default)]
+    pub written_bytes: u64,
 }

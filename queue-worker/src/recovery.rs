@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use queue_core::attempt::Started;
 use queue_core::{Epoch, JobId, failpoint};
 
+use crate::cgroup::Hold;
 use crate::post::{Found, Post};
 use crate::signals::StopLevel;
 use crate::supervisor::Status;
@@ -54,6 +55,8 @@ pub(crate) struct Traces {
     /// The first process: its number, and when the kernel started it. Only where it was recorded
     /// and the machine has not been started anew since.
     pub(crate) first: Option<(u32, u64)>,
+    /// Its control groups: who is in one of them belongs to it, whatever else it did.
+    pub(crate) groups: Hold,
 }
 
 /// What became of an attempt whose worker is gone.
@@ -80,6 +83,7 @@ pub(crate) fn recover(post: &Post, traces: &Traces, level: impl Fn() -> StopLeve
                 first: traces
                     .first
                     .or_else(|| post.started().as_ref().and_then(first_of)),
+                groups: post.groups(),
                 ..traces.clone()
             };
             end_all(&left, level).map_or(Recovered::BrokenOff, Recovered::Cleared)
@@ -138,6 +142,7 @@ pub(crate) fn end_all(traces: &Traces, level: impl Fn() -> StopLevel) -> Option<
         looks_in_vain = if may_be_more { 0 } else { looks_in_vain + 1 };
         if looks_in_vain == LOOKS {
             failpoint::hit("adopt.swept");
+            traces.groups.remove();
             return Some(hunt.met());
         }
         if level() >= StopLevel::HandBack {

@@ -77,7 +77,9 @@ fn run(directory: &OsString) -> io::Result<()> {
     let listening = listen(&post);
     failpoint::hit("shim.listens");
     let status = match listening {
-        Ok(control) => supervise_tree(&spec, &control, |pid| note_start(&post, &spec, pid)),
+        Ok(control) => supervise_tree(&spec, &control, |pid, unenforced| {
+            note_start(&post, &spec, pid, unenforced);
+        }),
         Err(error) => Status::unsupervised(&spec, &error),
     };
     leave(&post, &status)
@@ -120,7 +122,7 @@ fn obey(mut pipe: File, control: Control) -> io::Result<()> {
 
 /// Leaves the process's name for whoever has to end it should this shim die. An attempt whose
 /// name cannot be written goes on: its environment still names it.
-fn note_start(post: &Post, spec: &Spec, pid: u32) {
+fn note_start(post: &Post, spec: &Spec, pid: u32, unenforced: Option<&str>) {
     failpoint::hit("shim.process_started");
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -130,5 +132,6 @@ fn note_start(post: &Post, spec: &Spec, pid: u32) {
         pid_started: recovery::start_of_child(pid),
         started_at: Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
         log: spec.log.display().to_string(),
+        unenforced: unenforced.map(str::to_owned),
     });
 }

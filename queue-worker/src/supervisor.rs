@@ -7,6 +7,7 @@
 //! cannot hold it up.
 
 mod attempt;
+mod birth;
 mod control;
 mod spec;
 mod status;
@@ -24,25 +25,31 @@ use attempt::{Attempt, Phase, Reach};
 /// on the monotonic clock, which a suspended machine does not advance.
 #[must_use]
 pub fn supervise(spec: &Spec, control: &Control) -> Status {
-    oversee(spec, control, Reach::Group, |_| {})
+    oversee(spec, control, Reach::Group, |_, _| {})
 }
 
 /// The same in a process that was made for this attempt alone and adopts orphans: everything below
-/// it belongs to the attempt, and is ended with it. `note_start` is told the process once it runs.
+/// it belongs to the attempt, and is ended with it. `note_start` is told the process once it runs, and
+/// which bounds it runs without.
 #[must_use]
 pub(crate) fn supervise_tree(
     spec: &Spec,
     control: &Control,
-    note_start: impl FnOnce(u32),
+    note_start: impl FnOnce(u32, Option<&str>),
 ) -> Status {
     oversee(spec, control, Reach::Tree, note_start)
 }
 
-fn oversee(spec: &Spec, control: &Control, reach: Reach, note_start: impl FnOnce(u32)) -> Status {
+fn oversee(
+    spec: &Spec,
+    control: &Control,
+    reach: Reach,
+    note_start: impl FnOnce(u32, Option<&str>),
+) -> Status {
     control.enter(State::Starting);
     let status = match Attempt::start(spec, control, reach) {
         Ok(attempt) => {
-            note_start(attempt.leader());
+            note_start(attempt.leader(), attempt.unenforced());
             see_through(attempt, control)
         }
         Err(status) => *status,

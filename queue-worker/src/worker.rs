@@ -15,6 +15,7 @@ use queue_core::attempt::Finished;
 use queue_core::worker::NewWorker;
 use queue_core::{Clock, JobId, Store, SystemClock, failpoint};
 
+use crate::cgroup::Groups;
 use crate::dispatcher::Dispatcher;
 use crate::layout::Layout;
 use crate::life::{self, Life};
@@ -170,13 +171,18 @@ pub fn run(
     let life = Life::begin(&layout, worker).map_err(WorkerError::Layout)?;
     failpoint::hit("worker.locked");
     tracing::info!(worker = %options.name, "worker {} started: {}", options.name, describe(&options));
-    remove_what_is_stale(store.as_ref(), &layout);
+    let groups = Arc::new(Groups::of(layout.db()).map_err(WorkerError::Layout)?);
+    for lack in groups.lacks() {
+        tracing::debug!(worker = %options.name, "bounds of jobs are not enforced here: {lack}");
+    }
+    remove_what_is_stale(store.as_ref(), &layout, &groups);
     let name = options.name.clone();
     let own = layout.clone();
     let dispatcher = Dispatcher::new(
         Arc::clone(store),
         Arc::clone(&clock),
         layout,
+        Arc::clone(&groups),
         worker,
         options,
         stop,
@@ -185,6 +191,7 @@ pub fn run(
     // A recovery that was broken off ends by itself; a file system that hangs does not hold us.
     runtime.shutdown_timeout(Duration::from_secs(2));
     drop(life);
+    groups.remove_empty_bases();
     if !holds_anything(store.as_ref(), worker) {
         life::forget(&own, worker);
     }
@@ -227,23 +234,25 @@ fn describe(options: &WorkerOptions) -> String {
     }
 }
 
-/// What a crash left behind: directories of attempts that are not the job's running one, and the
-/// locks of workers that are over and hold nothing any more.
-fn remove_what_is_stale(store: &dyn Store, layout: &Layout) {
+/// What a crash left behind: directories and control groups of attempts that are not the job's running
+/// one, and the locks of workers that are over and hold nothing any more.
+fn remove_what_is_stale(store: &dyn Store, layout: &Layout, groups: &Groups) {
     for worker in layout.worker_locks() {
         if life::is_over(layout, worker) && !holds_anything(store, worker) {
             life::forget(layout, worker);
         }
     }
+    let is_over = |job, epoch| match store.job(job) {
+        Ok(job) => job.epoch != epoch || job.state != queue_core::State::InProgress,
+        Err(error) => matches!(error, queue_core::Error::JobNotFound(_)),
+    };
     for (job, epoch) in layout.run_directories() {
-        let is_stale = match store.job(job) {
-            Ok(job) => job.epoch != epoch || job.state != queue_core::State::InProgress,
-            Err(error) => matches!(error, queue_core::Error::JobNotFound(_)),
-        };
-        if is_stale {
+        if is_over(job, epoch) {
             layout.remove_run_directory(job, epoch);
         }
     }
+    groups.remove_stale(is_over);
+    groups.remove_empty_bases();
 }
 
 /// The name of this machine.

@@ -20,6 +20,31 @@ fn a_store_that_was_worked_on_is_well() {
 }
 
 #[test]
+fn whether_bounds_are_enforced_is_said_either_way() {
+    let env = support::test_env!();
+    env.enqueue(&["--", "true"]);
+    let answer = env.json(&["doctor"]);
+    let checks = answer["checks"].as_array().unwrap();
+    for what in [
+        "--mem binds jobs",
+        "--cpu binds jobs",
+        "no process escapes its job",
+    ] {
+        let check = checks.iter().find(|check| check["check"] == what);
+        let check = check.unwrap_or_else(|| panic!("{what}: {answer}"));
+        let detail = check["detail"].as_str().unwrap();
+        match check["status"].as_str().unwrap() {
+            "ok" => assert!(detail.starts_with("control groups, version "), "{check}"),
+            "warning" => assert!(
+                detail.starts_with("not under a worker started from here"),
+                "{check}"
+            ),
+            other => panic!("{other}: {check}"),
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named_and_is_exit_code_5() {
     // L5
     let env = support::test_env!();

@@ -102,6 +102,7 @@ fn the_logs_of_all_attempts_are_named() {
         let lease = q.claim("a");
         let process = queue_core::attempt::Started {
             log: log.to_owned(),
+            unenforced: None,
             ..q.process()
         };
         q.store().started(&lease, &process, &q.now()).unwrap();

@@ -81,6 +81,9 @@ fn everything_that_is_said_of_an_attempt_is_kept() {
             user_ms: 1,
             system_ms: 2,
             max_rss_kib: 3,
+            read_bytes: 4,
+            written_bytes: 5,
+            memory_peak_bytes: Some(6),
         }),
         ..Report::new(failed(Class::Signal), q.now().wall)
     };

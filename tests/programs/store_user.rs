@@ -304,6 +304,7 @@ impl Drainer<'_> {
             pid_started: None,
             started_at: at,
             log: "none".to_owned(),
+            unenforced: None,
         };
         let well = Outcome::Completed { result: None };
         let ended = ended.iter().map(|lease| (lease, &well));

@@ -1,5 +1,7 @@
 //! `qcli doctor`: whether the store and what belongs to it are well.
 
+mod bounds;
+
 use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -29,8 +31,9 @@ const WORKERS: &str = "somebody works";
 /// Look for damage and for what is about to go wrong
 ///
 /// Checks that the store's file is whole and free of contradictions, that nobody else may read it, that its file system
-/// keeps locks and has room, that logs and jobs belong together, and that somebody works. Nothing is changed. Exit code 5
-/// when something is not well; a warning does not count.
+/// keeps locks and has room, that logs and jobs belong together, that somebody works, and whether a worker started from
+/// here could enforce `--mem` and `--cpu`. Nothing is changed. Exit code 5 when something is not well; a warning does not
+/// count.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qcli doctor
@@ -89,6 +92,7 @@ pub(crate) fn run(_: &Args, context: &mut Context) -> Result<ExitCode, CliError>
     let path = std::fs::canonicalize(named).unwrap_or_else(|_| named.to_owned());
     // Only the names of the files are looked at: to open them would drop the locks of SQLite.
     let mut checks = vec![modes(&path), file_system(&path), room(&path)];
+    checks.extend(bounds::checks());
     match context.existing_store() {
         Ok(store) => checks.extend(of_store(context, &*store, &path)?),
         Err(error) if error.exit_code() == ExitCode::Store && path.exists() => {

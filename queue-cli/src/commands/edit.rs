@@ -112,6 +112,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = parse::bytes, help_heading = "Attempts")]
     log_cap: Option<u64>,
 
+    /// Let it use so much memory at the most, such as 2G; beyond that it is ended
+    #[arg(long, value_name = "SIZE", value_parser = parse::memory, help_heading = "Attempts")]
+    mem: Option<u64>,
+
+    /// Let it use so many processors at the most, such as 1.5
+    #[arg(long, value_name = "N", value_parser = parse::cpus, help_heading = "Attempts")]
+    cpu: Option<u32>,
+
     /// Take tokens of this limit before each attempt; may be repeated
     #[arg(long, value_name = "NAME[=COST]", help_heading = "Limits")]
     limit: Vec<LimitUse>,
@@ -234,6 +242,8 @@ impl Args {
             || self.idle_timeout.is_some()
             || self.grace.is_some()
             || self.log_cap.is_some()
+            || self.mem.is_some()
+            || self.cpu.is_some()
     }
 
     /// The options of an attempt are stored as a whole, so each job's own are read and written back.
@@ -268,6 +278,8 @@ impl Args {
             idle_timeout_ms: self.idle_timeout.map(millis).or(options.idle_timeout_ms),
             grace_ms: self.grace.map(millis).or(options.grace_ms),
             log_cap: self.log_cap.or(options.log_cap),
+            memory_bytes: self.mem.or(options.memory_bytes),
+            cpu_millis: self.cpu.or(options.cpu_millis),
             ..options
         }
     }

@@ -1,7 +1,7 @@
 //! `qcli failed`: what failed, why, and the last lines it wrote.
 
 use queue_core::store::{Filter, Summary};
-use queue_core::{Now, State};
+use queue_core::{Class, Now, State};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -155,12 +155,14 @@ fn print(context: &mut Context, jobs: &[(Summary, Vec<String>)]) -> Result<(), C
     }
     for (row, (summary, lines)) in rows.zip(jobs) {
         context.out.document(&format!("{row}\n"))?;
-        // Where a job wrote nothing, what the worker has to say is all there is to read.
+        // Where a job wrote nothing, what the worker has to say is all there is to read; what ran out of memory had
+        // no time to say so itself.
+        let is_worth_it = lines.is_empty() || summary.job.class == Some(Class::Oom);
         let message = summary
             .last
             .as_ref()
             .and_then(|last| last.message.as_deref());
-        let message = message.filter(|_| lines.is_empty()).map(sanitize);
+        let message = message.filter(|_| is_worth_it).map(sanitize);
         for line in lines.iter().map(String::as_str).chain(message.as_deref()) {
             context.out.document(&format!("      {line}\n"))?;
         }

@@ -51,6 +51,8 @@ pub(crate) struct Line {
     idle_timeout: Option<String>,
     grace: Option<String>,
     log_cap: Option<String>,
+    mem: Option<String>,
+    cpu: Option<serde_json::Number>,
     on_leftover: Option<OnLeftover>,
     direct: Option<bool>,
     unique: Option<String>,
@@ -198,6 +200,12 @@ impl Line {
         }
         if let Some(cap) = self.log_cap.take() {
             options.log_cap = Some(field("log_cap", parse::bytes(&cap))?);
+        }
+        if let Some(memory) = self.mem.take() {
+            options.memory_bytes = Some(field("mem", parse::memory(&memory))?);
+        }
+        if let Some(cpus) = self.cpu.take() {
+            options.cpu_millis = Some(field("cpu", parse::cpus(&cpus.to_string()))?);
         }
         options.on_leftover = self.on_leftover.take().or(options.on_leftover);
         if let Some(codes) = self.no_retry_on.take() {
@@ -357,7 +365,7 @@ mod tests {
             r#"{"argv":["make","-j8"],"queue":"builds","priority":5,"name":"web","tags":{"team":"a"},
                 "cwd":"lib","env":{"A":"1"},"env_pass":"MY_*","after":[41,"build:any"],"limit":["api","gpu=2"],
                 "max_attempts":5,"backoff":"fixed:30s","timeout":"2h","direct":true,"no_retry_on":[2],
-                "unique":"web","on_conflict":"error","log_cap":"1MiB","hold":true,"delay":"5s"}"#,
+                "unique":"web","on_conflict":"error","log_cap":"1MiB","mem":"2G","cpu":1.5,"hold":true,"delay":"5s"}"#,
         )
         .unwrap();
         let job = line.job;
@@ -374,6 +382,8 @@ mod tests {
         assert_eq!(job.env.keys().collect::<Vec<_>>(), ["A", "MY_KEY"]);
         assert_eq!(job.limits[1].cost.get(), 2);
         assert_eq!(job.options.timeout_ms, Some(7_200_000));
+        assert_eq!(job.options.memory_bytes, Some(2 << 30));
+        assert_eq!(job.options.cpu_millis, Some(1_500));
         assert_eq!(job.unique.unwrap().on_conflict, OnConflict::Error);
         let after: Vec<_> = line
             .after
@@ -403,6 +413,8 @@ mod tests {
         assert!(refusal(r#"{"shell":"true","cwd":"no/such"}"#).contains("/usr/no/such"));
         assert!(refusal(r#"{"shell":"true","after":"41:done"}"#).contains("41:failure"));
         assert!(refusal(r#"{"shell":"true","at":"2001-01-01T00:00:00Z"}"#).contains("2001"));
+        assert!(refusal(r#"{"shell":"true","mem":"1K"}"#).starts_with("`mem`: `1K` is too little"));
+        assert!(refusal(r#"{"shell":"true","cpu":-1}"#).starts_with("`cpu`"));
         assert!(refusal("{\"shell\": tru}").contains("column"));
         assert!(refusal("[1]").contains("column"));
         assert!(refusal(r#"{"shell":"true","limit":"api=0"}"#).starts_with("`limit`"));

@@ -14,7 +14,7 @@ use clap::builder::TypedValueParser;
 use queue_core::job::ParentEnd;
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
-use queue_core::units::{parse_bytes, parse_duration};
+use queue_core::units::{about_bytes, parse_bytes, parse_cpus, parse_duration};
 
 use crate::error::{CliError, reason_of};
 use crate::selector::Selector;
@@ -68,6 +68,25 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
 /// Reads a byte size.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     parse_bytes(text).map_err(with_causes)
+}
+
+/// The least memory a job may be bound to: in less than this a program does not even start.
+const LEAST_MEMORY: u64 = 4 << 20;
+
+/// Reads the most memory that a job may use.
+pub(crate) fn memory(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        little if little < LEAST_MEMORY => Err(format!(
+            "`{text}` is too little to start a program in: write at least {}",
+            about_bytes(LEAST_MEMORY)
+        )),
+        memory => Ok(memory),
+    }
+}
+
+/// Reads the number of processors that a job may use, in thousandths.
+pub(crate) fn cpus(text: &str) -> Result<u32, String> {
+    parse_cpus(text).map_err(with_causes)
 }
 
 /// Reads a backoff policy.

@@ -64,6 +64,7 @@ pub fn reason(class: Option<Class>, attempt: Option<&Attempt>) -> String {
     match (class, code, signal) {
         (Some(Class::ExitCode), Some(code), _) => format!("exit code {code}"),
         (Some(Class::Signal), _, Some(signal)) => signal_words(signal),
+        (Some(Class::Oom), ..) => "out of memory".to_owned(),
         (Some(class), ..) => class.as_str().replace('_', " "),
         (None, Some(code), _) => format!("exit code {code}"),
         (None, None, Some(signal)) => signal_words(signal),
@@ -126,6 +127,10 @@ mod tests {
         assert_eq!(
             ended(failed, Some(Class::Signal), None, Some(9)),
             (137, "failed: signal 9 (KILL)".into())
+        );
+        assert_eq!(
+            ended(failed, Some(Class::Oom), None, Some(9)),
+            (137, "failed: out of memory".into())
         );
         assert_eq!(
             ended(failed, Some(Class::Timeout), None, Some(15)),

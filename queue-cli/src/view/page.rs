@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use queue_core::{
     Class, Job, State,
-    attempt::{Attempt, Progress},
+    attempt::{Attempt, Progress, ResourceUsage},
     checkpoint::Checkpoint,
     job::RunOptions,
     retry,
     store::{Detail, Summary},
-    units::{format_bytes, format_duration},
+    units::{about_bytes, format_bytes, format_cpus, format_duration},
 };
 
 use super::{cause, command, ended, env, json, line};
@@ -112,6 +112,46 @@ fn put_standing(facts: &mut Fields, detail: &Detail, times: Times) {
             .and_then(|last| last.progress.as_ref())
             .map(progress),
     );
+    let process = last.as_ref().and_then(|last| last.process.as_ref());
+    facts.add_if(
+        "not enforced",
+        process.and_then(|process| process.unenforced.as_deref()),
+    );
+}
+
+/// What the processes of the last attempt used.
+fn used(usage: ResourceUsage) -> String {
+    let cpu = |millis| span(Duration::from_millis(millis));
+    let mut words = format!(
+        "cpu {}, in the system {}, memory {}",
+        cpu(usage.user_ms),
+        cpu(usage.system_ms),
+        memory(usage),
+    );
+    if usage.read_bytes > 0 || usage.written_bytes > 0 {
+        let (read, written) = (
+            about_bytes(usage.read_bytes),
+            about_bytes(usage.written_bytes),
+        );
+        words.push_str(&format!(", disk {read} read and {written} written"));
+    }
+    words
+}
+
+fn cpu(usage: ResourceUsage) -> String {
+    span(Duration::from_millis(
+        usage.user_ms.saturating_add(usage.system_ms),
+    ))
+}
+
+/// The most memory an attempt used: of all its processes together where that was counted, else of
+/// the largest one.
+fn memory(usage: ResourceUsage) -> String {
+    about_bytes(
+        usage
+            .memory_peak_bytes
+            .unwrap_or(usage.max_rss_kib.saturating_mul(1_024)),
+    )
 }
 
 /// What a person may want to do with a job that ended badly.
@@ -171,6 +211,8 @@ fn put_times(facts: &mut Fields, summary: &Summary, times: Times) {
             format!("{}{took}", times.moment_and_relative(at)),
         );
     }
+    let usage = summary.last.as_ref().and_then(|last| last.usage);
+    facts.add_if("used", usage.map(used));
     let expires = job.expires_at.filter(|_| job.state.is_waiting());
     facts.add_if("given up", expires.map(|at| times.moment_and_relative(at)));
 }
@@ -220,6 +262,8 @@ fn options(options: &RunOptions) -> Vec<String> {
         grace_ms,
         stdin,
         log_cap,
+        memory_bytes,
+        cpu_millis,
         on_leftover,
         direct,
         no_retry,
@@ -236,6 +280,8 @@ fn options(options: &RunOptions) -> Vec<String> {
             .as_ref()
             .map(|file| format!("input {}", file.to_lossy())),
         log_cap.map(|bytes| format!("log cap {}", format_bytes(bytes))),
+        memory_bytes.map(|bytes| format!("memory {}", format_bytes(bytes))),
+        cpu_millis.map(|millis| format!("cpu {}", format_cpus(millis))),
         on_leftover.map(|way| format!("on leftover {way}")),
         direct.then(|| "direct".to_owned()),
         some(&codes).map(|codes| format!("no retry after exit code {codes}")),
@@ -285,6 +331,8 @@ fn attempts(attempts: &[Attempt], times: Times) -> Table {
         Column::left("STARTED").spare(3),
         Column::left("WORKER").spare(2),
         Column::right("PID").spare(1),
+        Column::right("CPU").spare(5),
+        Column::right("MEMORY").spare(4),
         Column::flexible("MESSAGE"),
     ]);
     for attempt in attempts {
@@ -306,6 +354,8 @@ fn attempts(attempts: &[Attempt], times: Times) -> Table {
                     .map(|process| process.pid.to_string())
                     .unwrap_or_default(),
             ),
+            Cell::from(attempt.usage.map(cpu).unwrap_or_default()),
+            Cell::from(attempt.usage.map(memory).unwrap_or_default()),
             Cell::from(attempt.message.clone().unwrap_or_default()),
         ]);
     }
@@ -389,6 +439,7 @@ change it    `qcli requeue 4`
 created      2026-03-01T12:00:00.000Z
 started      2026-03-01T12:03:20.000Z
 finished     2026-03-01T12:04:02.000Z, took 42s
+used         cpu 900ms, in the system 100ms, memory 2.0 MiB, disk 0 B read and 4.0 KiB written
 attempts     2 of 3, backoff exp:10s..1h
 options      timeout 1m30s
 environment  API_TOKEN, LANG

@@ -21,6 +21,9 @@ fn an_absurd_measurement_does_not_keep_other_outcomes_out() {
         user_ms: u64::MAX,
         system_ms: u64::MAX,
         max_rss_kib: u64::MAX,
+        read_bytes: u64::MAX,
+        written_bytes: u64::MAX,
+        memory_peak_bytes: Some(u64::MAX),
     };
     ended[0].1.usage = Some(usage);
     let cycle = Cycle {

@@ -15,6 +15,7 @@ use super::flight::{Landed, Ready};
 use super::slots::{Adopted, Phase};
 use super::{ADOPT, Dispatcher, Failing, PROMOTE, words};
 use crate::attempt::{Manner, Task};
+use crate::cgroup::Hold;
 use crate::outcome::report_unbuilt;
 use crate::post::Post;
 use crate::process::{SpawnClass, SpawnProblem};
@@ -257,6 +258,7 @@ impl Dispatcher {
             body,
             saved: claimed.checkpoint,
             layout: self.layout.clone(),
+            groups: self.groups.clone(),
             clock: self.clock.clone(),
             control: slot.control.clone(),
             checkpoint: slot.checkpoint.clone(),
@@ -304,6 +306,7 @@ impl Dispatcher {
             body,
             saved: None,
             layout: self.layout.clone(),
+            groups: self.groups.clone(),
             clock: self.clock.clone(),
             control: slot.control.clone(),
             checkpoint: slot.checkpoint.clone(),
@@ -391,6 +394,8 @@ impl Dispatcher {
                 .as_ref()
                 .filter(|_| is_this_boot)
                 .and_then(first),
+            // As they are noted in its run directory.
+            groups: Hold::default(),
         }
     }
 

@@ -77,14 +77,9 @@ pub fn spawn(launch: &Launch<'_>) -> Result<(Child, Pipes), SpawnProblem> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    let mut process = spawn_unless_busy(&mut command)
+    let mut process = unless_busy(|| command.spawn())
         .map_err(|error| SpawnProblem::explain(&error, launch.program, launch.cwd))?;
     let pid = Pid::from_child(&process);
-    let child = Child {
-        pid,
-        pidfd: open_pidfd(pid),
-        is_reaped: false,
-    };
     let pipes = Pipes {
         stdout: process
             .stdout
@@ -96,6 +91,51 @@ pub fn spawn(launch: &Launch<'_>) -> Result<(Child, Pipes), SpawnProblem> {
             .take()
             .expect("stderr was asked for as a pipe")
             .into(),
+    };
+    take_over(pid, pipes)
+}
+
+/// The same for a process that is born in the control group `birthplace`.
+///
+/// # Errors
+/// The outer one where the system puts no process into that group; nothing has run then either.
+#[cfg(target_os = "linux")]
+pub(crate) fn spawn_in(
+    launch: &Launch<'_>,
+    birthplace: BorrowedFd<'_>,
+) -> io::Result<Result<(Child, Pipes), SpawnProblem>> {
+    use super::into_group::{self, Refusal};
+
+    let stdin = match input(launch.stdin) {
+        Ok(stdin) => stdin,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let mut no_birth = None;
+    let born = unless_busy(|| match into_group::spawn(launch, &stdin, birthplace) {
+        Ok(born) => Ok(Some(born)),
+        Err(Refusal::Start(error)) => Err(error),
+        Err(Refusal::NoBirth(error)) => {
+            no_birth = Some(error);
+            Ok(None)
+        }
+    });
+    match (born, no_birth) {
+        (_, Some(error)) => Err(error),
+        (Ok(Some((pid, pipes))), None) => Ok(take_over(pid, pipes)),
+        (Ok(None), None) => Err(io::ErrorKind::Other.into()),
+        (Err(error), None) => {
+            let problem = SpawnProblem::explain(&error, launch.program, launch.cwd);
+            Ok(Err(problem))
+        }
+    }
+}
+
+/// Makes a process that was just started, and our ends of its pipes, ours.
+fn take_over(pid: Pid, pipes: Pipes) -> Result<(Child, Pipes), SpawnProblem> {
+    let child = Child {
+        pid,
+        pidfd: open_pidfd(pid),
+        is_reaped: false,
     };
     for pipe in [&pipes.stdout, &pipes.stderr] {
         rustix::io::ioctl_fionbio(pipe, true).map_err(|errno| {
@@ -109,23 +149,32 @@ pub fn spawn(launch: &Launch<'_>) -> Result<(Child, Pipes), SpawnProblem> {
     Ok((child, pipes))
 }
 
-fn spawn_unless_busy(command: &mut Command) -> io::Result<std::process::Child> {
+fn unless_busy<T>(mut start: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     for _ in 1..BUSY_TRIES {
-        match command.spawn() {
+        match start() {
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
                 std::thread::sleep(BUSY_WAIT);
             }
             answer => return answer,
         }
     }
-    command.spawn()
+    start()
 }
 
 fn open_stdin(path: Option<&Path>) -> Result<Stdio, SpawnProblem> {
-    let Some(path) = path else {
-        return Ok(Stdio::null());
-    };
-    File::open(path).map(Stdio::from).map_err(|error| {
+    match path {
+        None => Ok(Stdio::null()),
+        Some(path) => open_input(path).map(Stdio::from),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn input(path: Option<&Path>) -> Result<File, SpawnProblem> {
+    open_input(path.unwrap_or(Path::new("/dev/null")))
+}
+
+fn open_input(path: &Path) -> Result<File, SpawnProblem> {
+    File::open(path).map_err(|error| {
         SpawnProblem::from_io(
             SpawnClass::BadStdin,
             format!("the input file `{}` cannot be read", path.display()),
@@ -301,6 +350,17 @@ fn usage_of(usage: &libc::rusage) -> Usage {
         } else {
             max_rss
         },
+        read_bytes: blocks(usage.ru_inblock),
+        written_bytes: blocks(usage.ru_oublock),
+    }
+}
+
+/// Linux counts in blocks of 512 bytes, whatever the disk (getrusage(2)); macOS in operations, which are no bytes.
+fn blocks(count: libc::c_long) -> u64 {
+    if cfg!(target_os = "linux") {
+        u64::try_from(count).unwrap_or(0).saturating_mul(512)
+    } else {
+        0
     }
 }
 

@@ -1,8 +1,8 @@
 //! Finds the processes of an attempt in `/proc` and signals them by pidfd.
 //!
-//! Four things prove that a process belongs to it: it is the recorded first process (number and
-//! start time), its environment names the attempt, it is in the first process's group while a
-//! proven one is too, or a proven one started it. What always holds: between the proof and the
+//! Five things prove that a process belongs to it: it is in the attempt's control group, it is the
+//! recorded first process (number and start time), its environment names the attempt, it is in the
+//! first process's group while a proven one is too, or a proven one started it. What always holds: between the proof and the
 //! signal a pidfd keeps the number from meaning another process.
 
 use std::collections::HashSet;
@@ -13,12 +13,14 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::process::Signal;
 
 use super::Traces;
+use crate::cgroup::Hold;
 use crate::process::proc::{Process, present, processes, read, signal};
 
 /// The search for one attempt's processes.
 pub(super) struct Hunt {
     marks: [Vec<u8>; 3],
     first: Option<(u32, u64)>,
+    groups: Hold,
     proven: HashSet<(u32, u64)>,
     asked: HashSet<(u32, u64)>,
     is_unsure: bool,
@@ -35,6 +37,7 @@ impl Hunt {
                 db,
             ],
             first: traces.first,
+            groups: traces.groups.clone(),
             proven: HashSet::new(),
             asked: HashSet::new(),
             is_unsure: false,
@@ -65,6 +68,7 @@ impl Hunt {
     /// # Errors
     /// When `/proc` cannot be read at the moment.
     pub(super) fn kill(&mut self) -> io::Result<usize> {
+        self.groups.kill();
         let found = self.find()?;
         for process in &found {
             signal(process, &[Signal::KILL]);
@@ -78,8 +82,17 @@ impl Hunt {
     }
 
     fn find(&mut self) -> io::Result<Vec<Process>> {
+        // Listed before and after: between the two looks a number does not change its meaning.
+        let before = self.groups.members();
         let all = processes()?;
         self.is_unsure = false;
+        if !before.is_empty() {
+            let still: HashSet<u32> = self.groups.members().into_iter().collect();
+            let members = all
+                .iter()
+                .filter(|one| before.contains(&one.pid) && still.contains(&one.pid));
+            self.proven.extend(members.map(Process::identity));
+        }
         for process in &all {
             if self.proven.contains(&process.identity()) {
                 continue;
@@ -181,6 +194,7 @@ mod tests {
             epoch: Epoch(2),
             db: db.to_owned(),
             first,
+            groups: Hold::default(),
         }
     }
 

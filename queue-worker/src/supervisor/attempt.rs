@@ -11,11 +11,13 @@ use queue_core::job::OnLeftover;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 
+use super::birth;
 use super::control::{Control, State, StopCause};
 use super::spec::{Spec, StopSignal};
 use super::status::{Ended, Leftovers, Status};
+use crate::cgroup::Group;
 use crate::output::{LogWriter, Output};
-use crate::process::{self, Child, Exit, Launch, SpawnClass, SpawnProblem, Usage};
+use crate::process::{self, Child, Exit, SpawnClass, SpawnProblem, Usage};
 
 /// The most grace that processes get which outlive a leader that ended by itself.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
@@ -58,6 +60,8 @@ pub(super) struct Attempt<'a> {
     spec: &'a Spec,
     control: &'a Control,
     child: Child,
+    group: Group,
+    unenforced: Option<String>,
     output: Output,
     started: Instant,
     started_at: i64,
@@ -102,21 +106,20 @@ impl<'a> Attempt<'a> {
         }
         let failed = |problem| never(Ended::SpawnFailed { problem }, None);
         let log = open_log(spec).map_err(failed)?;
-        let launch = Launch {
-            program: &spec.program,
-            args: &spec.args,
-            env: &spec.env,
-            cwd: &spec.cwd,
-            stdin: spec.stdin.as_deref(),
-        };
-        let (child, pipes) = process::spawn(&launch).map_err(failed)?;
+        let born = birth::start(spec, reach).map_err(failed)?;
         let started = Instant::now();
-        control.note_start(child.id(), started);
+        control.note_start(born.child.id(), started);
+        let mut output = Output::new(born.pipes, log);
+        for words in &born.lacking {
+            output.remark(words);
+        }
         Ok(Self {
             spec,
             control,
-            child,
-            output: Output::new(pipes, log),
+            child: born.child,
+            group: born.group,
+            unenforced: (!born.lacking.is_empty()).then(|| born.lacking.join("; ")),
+            output,
             started,
             started_at,
             last_output: started,
@@ -132,6 +135,11 @@ impl<'a> Attempt<'a> {
     /// The process that was started.
     pub(super) fn leader(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Which bounds are not enforced, and why.
+    pub(super) fn unenforced(&self) -> Option<&str> {
+        self.unenforced.as_deref()
     }
 
     /// Running: until the process ends, somebody stops it, or its time is up.
@@ -258,6 +266,8 @@ impl<'a> Attempt<'a> {
         let ran_for = ending.at.duration_since(self.started);
         let log = self.output.finish();
         failpoint::hit("supervisor.drained");
+        let memory = self.group.readings();
+        self.group.hold().remove();
         self.control.note_output(log.output_bytes, self.last_output);
         Status {
             job: self.spec.job,
@@ -271,6 +281,8 @@ impl<'a> Attempt<'a> {
             stopped_by: self.stopped_by,
             was_killed: self.was_killed,
             usage: ending.usage,
+            memory,
+            unenforced: self.unenforced,
             log,
             drain_cut: self.drain_cut,
             leftovers: self.leftovers,
@@ -311,27 +323,52 @@ impl<'a> Attempt<'a> {
 
     /// How many processes of the attempt still run.
     fn live(&self) -> u32 {
-        match self.reach {
+        let count = match self.reach {
             #[cfg(target_os = "linux")]
-            Reach::Tree => {
-                u32::try_from(process::tree::live(self.child.id()).len()).unwrap_or(u32::MAX)
-            }
-            _ => self.child.live_members(),
-        }
+            Reach::Tree => process::tree::live(self.child.id()).len(),
+            #[cfg(target_os = "linux")]
+            Reach::Group => self.strays().count() + count(self.child.live_members()),
+            #[cfg(not(target_os = "linux"))]
+            _ => count(self.child.live_members()),
+        };
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Processes of the attempt that have left its process group, as its control group knows them.
+    #[cfg(target_os = "linux")]
+    fn strays(&self) -> impl Iterator<Item = process::proc::Process> + use<> {
+        let group = self.child.id();
+        let members = self.group.hold().members().into_iter();
+        members
+            .filter_map(process::proc::read)
+            .filter(move |process| process.group != group)
     }
 
     /// Signals every process of the attempt.
     fn signal(&self, signal: Signal) {
+        if signal == Signal::KILL {
+            // All at once, those included that somebody is just starting.
+            self.group.hold().kill();
+        }
         self.child.signal_group(signal);
-        #[cfg(target_os = "linux")]
-        if self.reach == Reach::Tree {
-            let group = self.child.id();
-            let escaped = process::tree::live(group).into_iter();
-            for process in escaped.filter(|process| process.group != group) {
-                process::proc::signal(&process, &[signal]);
-            }
+        self.signal_strays(signal);
+    }
+
+    /// Signals those that have left the process group.
+    #[cfg(target_os = "linux")]
+    fn signal_strays(&self, signal: Signal) {
+        let group = self.child.id();
+        let strays: Vec<_> = match self.reach {
+            Reach::Tree => process::tree::live(group),
+            Reach::Group => self.strays().collect(),
+        };
+        for process in strays.iter().filter(|process| process.group != group) {
+            process::proc::signal(process, &[signal]);
         }
     }
+
+    #[cfg(not(target_os = "linux"))]
+    fn signal_strays(&self, _signal: Signal) {}
 
     /// While the leader lives its descriptor tells; afterwards the group has to be looked at.
     fn group_deadline(&self, bound: Instant) -> Instant {
@@ -425,6 +462,10 @@ struct Ready {
     stdout: bool,
     stderr: bool,
     control: bool,
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn open_log(spec: &Spec) -> Result<LogWriter, SpawnProblem> {

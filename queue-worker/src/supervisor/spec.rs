@@ -13,6 +13,7 @@ use queue_core::job::OnLeftover;
 use serde::{Deserialize, Serialize};
 
 use super::wire::Wire;
+use crate::cgroup::Plan;
 
 /// The signal that asks a process to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -61,6 +62,8 @@ pub struct Spec {
     pub on_leftover: OnLeftover,
     /// How long the pipes are read after the process and its group are gone.
     pub drain: Duration,
+    /// The control groups that are made for it.
+    pub(crate) group: Option<Plan>,
 }
 
 impl Spec {
@@ -97,6 +100,7 @@ impl Spec {
             stop_signal: StopSignal::Term,
             on_leftover: OnLeftover::Kill,
             drain: Self::DRAIN,
+            group: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::StopCause;
 use super::spec::Spec;
+use crate::cgroup::Readings;
 use crate::output::LogSummary;
 use crate::process::{SpawnClass, SpawnProblem, Usage};
 
@@ -74,6 +75,12 @@ pub struct Status {
     pub was_killed: bool,
     /// What it consumed, with the descendants it waited for.
     pub usage: Option<Usage>,
+    /// What its control group counted of its memory, where it had one that does.
+    #[serde(default)]
+    pub memory: Option<Readings>,
+    /// Which bounds were asked for and not enforced, and why.
+    #[serde(default)]
+    pub unenforced: Option<String>,
     /// What became of its output.
     pub log: LogSummary,
     /// Whether somebody outside the group still held a pipe when we let go of it.
@@ -111,6 +118,8 @@ impl Status {
             stopped_by,
             was_killed: false,
             usage: None,
+            memory: None,
+            unenforced: None,
             log: LogSummary::default(),
             drain_cut: false,
             leftovers: Leftovers::default(),

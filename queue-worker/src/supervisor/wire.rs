@@ -12,6 +12,7 @@ use queue_core::job::OnLeftover;
 use serde::{Deserialize, Serialize};
 
 use super::spec::{Spec, StopSignal};
+use crate::cgroup::Plan;
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
@@ -68,6 +69,7 @@ pub(super) struct Wire {
     stop_signal: StopSignal,
     on_leftover: OnLeftover,
     drain_ms: u64,
+    group: Option<Plan>,
 }
 
 fn milliseconds(time: Duration) -> u64 {
@@ -97,6 +99,7 @@ impl From<Spec> for Wire {
             stop_signal: spec.stop_signal,
             on_leftover: spec.on_leftover,
             drain_ms: milliseconds(spec.drain),
+            group: spec.group,
         }
     }
 }
@@ -124,6 +127,7 @@ impl From<Wire> for Spec {
             stop_signal: wire.stop_signal,
             on_leftover: wire.on_leftover,
             drain: Duration::from_millis(wire.drain_ms),
+            group: wire.group,
         }
     }
 }

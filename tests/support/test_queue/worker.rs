@@ -156,6 +156,7 @@ impl TestQueue {
             pid_started: Some(1),
             started_at: self.now().wall,
             log: "attempt.log".to_owned(),
+            unenforced: None,
         }
     }
 

@@ -56,6 +56,7 @@ pub(super) fn start(tx: &Tx<'_>, fence: Fence, process: &Started) -> Done<bool> 
             ":pid": process.pid,
             ":pid_started": process.pid_started,
             ":log": process.log,
+            ":unenforced": process.unenforced,
         },
     )?;
     failpoint::hit("start.written");

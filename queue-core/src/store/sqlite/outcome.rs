@@ -145,6 +145,9 @@ fn write_attempt(tx: &Tx<'_>, fence: Fence, report: &Report, after: &Job) -> Don
             ":user_ms": report.usage.map(|usage| whole(usage.user_ms)),
             ":system_ms": report.usage.map(|usage| whole(usage.system_ms)),
             ":max_rss_kib": report.usage.map(|usage| whole(usage.max_rss_kib)),
+            ":read_bytes": report.usage.map(|usage| whole(usage.read_bytes)),
+            ":written_bytes": report.usage.map(|usage| whole(usage.written_bytes)),
+            ":memory_peak_bytes": report.usage.and_then(|usage| usage.memory_peak_bytes.map(whole)),
         },
     )?;
     if let Outcome::Completed {

@@ -183,6 +183,7 @@ pub(super) fn started(row: &Row<'_>) -> rusqlite::Result<Option<Started>> {
         pid_started: row.get("pid_started")?,
         started_at,
         log: row.get::<_, Option<String>>("log")?.unwrap_or_default(),
+        unenforced: row.get("unenforced")?,
     }))
 }
 
@@ -194,5 +195,8 @@ fn usage(row: &Row<'_>) -> rusqlite::Result<Option<ResourceUsage>> {
         user_ms,
         system_ms: row.get("system_ms")?,
         max_rss_kib: row.get("max_rss_kib")?,
+        read_bytes: row.get::<_, Option<u64>>("read_bytes")?.unwrap_or(0),
+        written_bytes: row.get::<_, Option<u64>>("written_bytes")?.unwrap_or(0),
+        memory_peak_bytes: row.get("memory_peak_bytes")?,
     }))
 }

@@ -8,7 +8,10 @@ update attempt
        message = :message,
        user_ms = :user_ms,
        system_ms = :system_ms,
-       max_rss_kib = :max_rss_kib
+       max_rss_kib = :max_rss_kib,
+       read_bytes = :read_bytes,
+       written_bytes = :written_bytes,
+       memory_peak_bytes = :memory_peak_bytes
  where job = :job
    and epoch = :epoch
    and ended_at is null;

@@ -6,7 +6,8 @@
 select job.id, job.epoch, job.holder, job.attempt,
        job.lease_boot is not null and :boot is not null and job.lease_boot <> :boot as rebooted,
        job.worker in (select value from json_each(:dead)) as died,
-       attempt.boot, attempt.pid, attempt.pid_started, attempt.started_at, attempt.log
+       attempt.boot, attempt.pid, attempt.pid_started, attempt.started_at, attempt.log,
+       attempt.unenforced
   from job
   left join attempt on attempt.job = job.id and attempt.epoch = job.epoch
  where job.state = 'in_progress'

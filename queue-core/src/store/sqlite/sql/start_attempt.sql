@@ -4,7 +4,8 @@ update attempt
    set started_at = :started_at,
        pid = :pid,
        pid_started = :pid_started,
-       log = :log
+       log = :log,
+       unenforced = :unenforced
  where job = :job
    and epoch = :epoch
    and exists (
