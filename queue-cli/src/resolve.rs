@@ -21,6 +21,21 @@ pub(crate) fn job(store: &dyn Store, selector: &Selector) -> Result<JobId, CliEr
     }
 }
 
+/// Finds the numbers of the jobs that are meant, each once, in the order in which they were named.
+///
+/// # Errors
+/// As [`job`].
+pub(crate) fn jobs(store: &dyn Store, selectors: &[Selector]) -> Result<Vec<JobId>, CliError> {
+    let mut ids = Vec::new();
+    for selector in selectors {
+        let id = job(store, selector)?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
 fn named(store: &dyn Store, name: &str) -> Result<JobId, CliError> {
     let live: Vec<State> = State::ALL
         .iter()

@@ -84,13 +84,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
         .timeout
         .and_then(|timeout| Instant::now().checked_add(timeout));
     let store = context.existing_store()?;
-    let mut jobs = Vec::new();
-    for selector in &args.jobs {
-        let id = resolve::job(&*store, selector)?;
-        if !jobs.contains(&id) {
-            jobs.push(id);
-        }
-    }
+    let jobs = resolve::jobs(&*store, &args.jobs)?;
     let waited = wait(args, context, &*store, &jobs, until)?;
     if context.out.is_json() {
         let mut array = context.out.json_array()?;

@@ -188,10 +188,10 @@ fn settle_conflict(
     }
 }
 
-/// Gives a waiting job new contents. Its place in the line and its conditions stay.
-fn replace(tx: &Tx<'_>, job: &NewJob, id: JobId) -> Done<()> {
+/// Runs a statement that writes what an attempt needs.
+fn write_body(tx: &Tx<'_>, statement: &str, job: &NewJob, id: JobId) -> Done<()> {
     tx.run(
-        sql::REPLACE_BODY,
+        statement,
         named_params! {
             ":job": id.0,
             ":command": serde_json::to_string(&job.command)?,
@@ -200,6 +200,12 @@ fn replace(tx: &Tx<'_>, job: &NewJob, id: JobId) -> Done<()> {
             ":options": serde_json::to_string(&job.options)?,
         },
     )?;
+    Ok(())
+}
+
+/// Gives a waiting job new contents. Its place in the line and its conditions stay.
+fn replace(tx: &Tx<'_>, job: &NewJob, id: JobId) -> Done<()> {
+    write_body(tx, sql::REPLACE_BODY, job, id)?;
     tx.run(sql::REMOVE_TAGS, named_params! {":job": id.0})?;
     insert_tags(tx, job, id)
 }
@@ -248,16 +254,7 @@ fn insert(
     )?;
     let id = JobId(tx.connection().last_insert_rowid());
     failpoint::hit("enqueue.job_written");
-    tx.run(
-        sql::INSERT_BODY,
-        named_params! {
-            ":job": id.0,
-            ":command": serde_json::to_string(&job.command)?,
-            ":cwd": serde_json::to_string(&job.cwd)?,
-            ":env": serde_json::to_string(&job.env)?,
-            ":options": serde_json::to_string(&job.options)?,
-        },
-    )?;
+    write_body(tx, sql::INSERT_BODY, job, id)?;
     failpoint::hit("enqueue.body_written");
     insert_tags(tx, job, id)?;
     failpoint::hit("enqueue.tags_written");
