@@ -128,3 +128,18 @@ fn a_job_that_can_never_start_is_not_followed_for_ever() {
         .exits(4)
         .says("`qcli requeue 1`");
 }
+
+#[test]
+fn a_job_that_wrote_nothing_is_not_answered_with_silence() {
+    let env = support::test_env!();
+    env.enqueue(&["--", "true"]);
+    env.enqueue(&["--shell", "echo out"]);
+    env.drain();
+    let silent = env.qcli(&["logs", "1"]).ok();
+    assert_eq!(silent.stdout, "");
+    assert_eq!(silent.stderr, "note: job 1 attempt 1 wrote nothing\n");
+    env.qcli(&["logs", "2", "--stderr"])
+        .ok()
+        .says("job 2 attempt 1 wrote nothing to standard error");
+    assert_eq!(env.qcli(&["logs", "2"]).ok().stderr, "");
+}

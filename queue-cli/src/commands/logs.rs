@@ -96,13 +96,7 @@ impl Args {
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliError> {
     let until = args.until.as_deref().map(pattern).transpose()?;
     let store = context.existing_store()?;
-    let mut jobs = Vec::new();
-    for selector in &args.jobs {
-        let id = resolve::job(&*store, selector)?;
-        if !jobs.contains(&id) {
-            jobs.push(id);
-        }
-    }
+    let jobs = resolve::jobs(&*store, &args.jobs)?;
     let mut printer = Printer::new(Form {
         raw: args.raw,
         timestamps: args.timestamps,
@@ -161,11 +155,30 @@ fn print_one(
         }
         reader => reader.map_err(|cause| unreadable(job, &cause))?,
     };
+    let mut is_silent = args.tail != Some(0);
     for entry in reader {
         let entry = entry.map_err(|cause| unreadable(job, &cause))?;
         printer.entry(&mut context.out, job, attempt.number, entry)?;
+        is_silent = false;
+    }
+    if is_silent {
+        context.out.note(silence(args, job, attempt));
     }
     Ok(())
+}
+
+/// An empty answer looks like a mistake: says that there is nothing to print.
+fn silence(args: &Args, job: JobId, attempt: &Attempt) -> String {
+    let where_to = match args.only() {
+        Some(Stream::Stdout) => " to standard output",
+        Some(Stream::Stderr) => " to standard error",
+        None => "",
+    };
+    let number = attempt.number;
+    match attempt.ended_at {
+        Some(_) => format!("job {job} attempt {number} wrote nothing{where_to}"),
+        None => format!("job {job} attempt {number} has written nothing{where_to} yet"),
+    }
 }
 
 /// The attempt that was asked for: the newest of that number, or the last that has a log, or the last.
