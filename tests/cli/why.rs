@@ -59,13 +59,22 @@ fn nobody_to_do_it_is_a_reason() {
 }
 
 #[test]
+fn of_a_job_that_could_not_start_it_says_what_is_missing() {
+    let env = support::test_env!();
+    env.enqueue(&["--", "no-such-program"]);
+    env.drain();
+    env.qcli(&["why", "1"])
+        .ok()
+        .prints("job 1 failed: spawn failed\n  `no-such-program` is in no directory");
+}
+
+#[test]
 fn of_a_job_that_has_ended_it_says_so() {
     let env = support::test_env!();
     env.enqueue(&["--max-attempts", "1", "--", "false"]);
     env.drain();
     env.qcli(&["why", "1"])
         .ok()
-        .prints("has ended: failed: exit code 1")
-        .prints("qcli requeue 1");
+        .prints("job 1 failed: exit code 1\n    qcli requeue 1\n");
     assert_eq!(env.json(&["why", "1"])["causes"], serde_json::json!([]));
 }

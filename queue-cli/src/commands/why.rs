@@ -62,6 +62,9 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
 fn print(context: &mut Context, summary: &Summary, causes: &[Cause]) -> Result<(), CliError> {
     let times = context.out.times();
     context.out.line(headline(summary))?;
+    if let Some(message) = ended::message(&summary.job, summary.last.as_ref()) {
+        context.out.line(format!("  {message}"))?;
+    }
     for cause in causes {
         let explained = explain(cause, &summary.job, times);
         context.out.line(format!("  {}", explained.sentence))?;
@@ -96,10 +99,9 @@ fn headline(summary: &Summary) -> String {
                 ))
                 .unwrap_or_default()
         ),
-        state if state.is_ended() => format!(
-            "{who} has ended: {}",
-            ended::words(job, summary.last.as_ref())
-        ),
+        state if state.is_ended() => {
+            format!("{who} {}", ended::words(job, summary.last.as_ref()))
+        }
         state => format!("{who} is {state}"),
     }
 }

@@ -56,6 +56,14 @@ pub fn words(job: &Job, last: Option<&Attempt>) -> String {
     }
 }
 
+/// What was said of the end by the attempt that this run of the job ended with.
+#[must_use]
+pub fn message<'a>(job: &Job, last: Option<&'a Attempt>) -> Option<&'a str> {
+    last.filter(|_| job.state.is_ended() && ran(job))?
+        .message
+        .as_deref()
+}
+
 /// Why an attempt or a job ended badly, in a few words: the class, with the number that belongs to it.
 #[must_use]
 pub fn reason(class: Option<Class>, attempt: Option<&Attempt>) -> String {
