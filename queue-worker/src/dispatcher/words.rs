@@ -105,7 +105,7 @@ fn why(report: &Report) -> String {
     let mut words = match (class, report.exit_code, report.signal) {
         (Class::ExitCode, Some(code), _) => format!("exit code {code}"),
         (Class::Signal, _, Some(signal)) => format!("signal {signal}"),
-        (class, _, _) => class.to_string(),
+        (class, _, _) => class.as_str().replace('_', " "),
     };
     if let Some(message) = &report.message {
         write!(words, " ({message})").expect("a string takes whatever is written to it");
@@ -181,7 +181,7 @@ mod tests {
         };
         assert_eq!(
             say(Finished::Failed, Some(&report)),
-            "failed after 2.1s: spawn_failed (`foo` does not exist)"
+            "failed after 2.1s: spawn failed (`foo` does not exist)"
         );
     }
 
