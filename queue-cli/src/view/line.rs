@@ -12,7 +12,7 @@ use crate::output::{
     time::Times,
 };
 
-/// Lays out jobs as a table: id, condition, queue, name and command, age.
+/// Lays out jobs as a table: id, condition, queue, name and command, when it was added.
 #[must_use]
 pub fn table(jobs: &[Summary], times: Times, now: Timestamp) -> Table {
     let mut table = Table::new([
@@ -20,7 +20,7 @@ pub fn table(jobs: &[Summary], times: Times, now: Timestamp) -> Table {
         Column::left("CONDITION"),
         Column::left("QUEUE").spare(2),
         Column::flexible("JOB"),
-        Column::left("AGE").spare(1),
+        Column::left("ADDED").spare(1),
     ]);
     for summary in jobs {
         table.row([
@@ -98,7 +98,7 @@ mod tests {
         let failed = samples::failed().summary;
         assert_eq!(
             rendered(&[failed], 80),
-            "ID  CONDITION            QUEUE  JOB                        AGE\n\
+            "ID  CONDITION            QUEUE  JOB                        ADDED\n\
              \u{20}4  failed: exit code 3  build  nightly: make 'all tests'  2 h ago\n"
         );
     }
