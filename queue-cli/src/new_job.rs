@@ -42,7 +42,7 @@ pub(crate) struct JobArgs {
     pub(crate) queue: Option<String>,
 
     /// Higher goes first, from -1000 to 1000 [default: 0]
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1_000..=1_000))]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = parse::priority)]
     pub(crate) priority: Option<i32>,
 
     /// A name to call it by; several jobs may have the same

@@ -446,6 +446,19 @@ fn write_as(value: &impl Serialize, pretty: bool) -> Result<String, CliError> {
     text.map_err(|cause| not_json(&cause))
 }
 
+/// What is wrong with JSON that a person wrote, without the place that serde names. That a text is no JSON at all is
+/// said in so many words: `expected ident` helps nobody.
+#[must_use]
+pub fn json_problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    if error.is_data() {
+        what.to_owned()
+    } else {
+        format!("it is not JSON: {what}")
+    }
+}
+
 fn not_json(cause: &serde_json::Error) -> CliError {
     CliError::store(format!("the answer cannot be written as JSON: {cause}"))
 }

@@ -295,3 +295,15 @@ fn errors_are_json_where_json_is_asked_for() {
         assert_eq!(outcome.stdout, "");
     }
 }
+
+#[test]
+fn a_wrong_priority_is_answered_with_the_right_ones() {
+    let env = support::test_env!();
+    for wrong in ["high", "1001", "-1001", "1.5", "99999999999"] {
+        env.qcli(&["enqueue", "--priority", wrong, "--", "true"])
+            .exits(2)
+            .says("write a whole number from -1000 to 1000");
+    }
+    let job = env.enqueue(&["--priority", "-1000", "--", "true"]);
+    assert_eq!(env.show(job)["priority"], -1000);
+}

@@ -136,3 +136,16 @@ fn a_chain_longer_than_a_batch_is_kept_together() {
         (&json!(2), &json!(4_998))
     );
 }
+
+#[test]
+fn what_is_no_json_and_what_holds_no_job_is_told_so() {
+    let env = support::test_env!();
+    env.file("words", "make test\n");
+    env.qcli(&["enqueue", "--from-file", "words"])
+        .exits(2)
+        .says("words line 1: it is not JSON: ");
+    env.file("empty", "\n\n");
+    env.qcli(&["enqueue", "--from-file", "empty"])
+        .ok()
+        .says("there is no job in empty");
+}

@@ -35,6 +35,9 @@ fn a_line_that_is_no_exported_job_is_named_and_nothing_is_added() {
     env.qcli(&["--db", "other.db", "import", "jobs.jsonl"])
         .exits(2)
         .says("jobs.jsonl line 2: ");
+    env.qcli(&["--db", "other.db", "import", "/etc/passwd"])
+        .exits(2)
+        .says("/etc/passwd line 1: it is not JSON: ");
     env.qcli(&["--db", "other.db", "list"])
         .exits(5)
         .says("there is no store");

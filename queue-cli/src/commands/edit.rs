@@ -44,7 +44,7 @@ pub(crate) struct Args {
     queue: Option<String>,
 
     /// Higher goes first, from -1000 to 1000
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1_000..=1_000))]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = parse::priority)]
     priority: Option<i32>,
 
     /// Give them this name

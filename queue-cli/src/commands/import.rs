@@ -12,6 +12,7 @@ use super::export::id_of;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::output::json_problem;
 
 /// Add the jobs that `qcli export` printed
 ///
@@ -144,8 +145,7 @@ fn read_lines(mut source: impl BufRead, shown: &str) -> Result<Vec<Archived>, Un
             continue;
         }
         let job = serde_json::from_slice(&text).map_err(|error| {
-            let what = error.to_string();
-            let what = what.split(" at line ").next().unwrap_or_default();
+            let what = json_problem(&error);
             Unread::Line(
                 CliError::usage(format!("{shown} line {line}: {what}"))
                     .detail("nothing was added")

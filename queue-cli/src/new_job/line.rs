@@ -21,6 +21,7 @@ use crate::env_file;
 use crate::environment::{self, Pattern, Widened};
 use crate::error::CliError;
 use crate::moment;
+use crate::output::json_problem;
 
 /// The fields of a line. What is left out is what the options say.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -81,8 +82,7 @@ pub(crate) fn read(text: &[u8], base: &NewJob, site: &Site<'_>) -> Result<LineJo
 }
 
 fn not_a_line(error: &serde_json::Error) -> CliError {
-    let text = error.to_string();
-    let what = text.split(" at line ").next().unwrap_or(&text);
+    let what = json_problem(error);
     let place = match error.column() {
         0 => String::new(),
         column => format!(" (column {column})"),

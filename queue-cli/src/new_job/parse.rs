@@ -19,6 +19,14 @@ use queue_core::units::{about_bytes, parse_bytes, parse_cpus, parse_duration};
 use crate::error::{CliError, reason_of};
 use crate::selector::Selector;
 
+/// Reads a priority.
+pub(crate) fn priority(text: &str) -> Result<i32, String> {
+    let number = text.trim().parse().ok();
+    number
+        .filter(|number| (-1_000..=1_000).contains(number))
+        .ok_or_else(|| "write a whole number from -1000 to 1000; higher goes first".to_owned())
+}
+
 /// A job that has to end first, as a person names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AfterArg {

@@ -61,6 +61,9 @@ pub(super) fn run(
     };
     bar.end();
     problems.sort_by_key(|problem| problem.line);
+    if added.is_empty() && problems.is_empty() {
+        context.out.note(format!("there is no job in {shown}"));
+    }
     report(context, added, &shown, &problems)?;
     note_idle_queue(context, &*store, &now);
     Ok(problems
