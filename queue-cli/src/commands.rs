@@ -3,6 +3,7 @@
 //! [`Cli`] is what clap reads; [`run()`] hands each verb to its file, which holds its arguments, its help and its function.
 //! Verbs are listed in the order in which help shows them: asking for work, looking, changing, upkeep.
 
+mod agent;
 mod backup;
 mod cancel;
 mod checkpoint;
@@ -95,6 +96,7 @@ pub(crate) enum Verb {
     Edit(Box<edit::Args>),
     Queue(queue::Args),
     Limit(limit::Args),
+    Agent(agent::Args),
     Checkpoint(checkpoint::Args),
     Progress(progress::Args),
     Doctor(doctor::Args),
@@ -141,6 +143,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Edit(args) => edit::run(&args, context),
         Verb::Queue(args) => queue::run(args, context),
         Verb::Limit(args) => limit::run(args, context),
+        Verb::Agent(args) => agent::run(args, context),
         Verb::Checkpoint(args) => checkpoint::run(args, context),
         Verb::Progress(args) => progress::run(&args, context),
         Verb::Prune(args) => prune::run(&args, context),

@@ -100,6 +100,12 @@ impl Surroundings {
         })
     }
 
+    /// Gives the path of a file of the user's configuration; none without a home.
+    #[must_use]
+    pub fn user_file(&self, name: &str) -> Option<PathBuf> {
+        Some(self.config_home.as_ref()?.join(FOLDER).join(name))
+    }
+
     /// Gives a variable; one that is set to nothing counts as absent.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&OsStr> {

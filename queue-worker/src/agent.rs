@@ -10,5 +10,6 @@ pub mod detect;
 pub mod facts;
 pub mod reset_time;
 pub mod rules;
+pub mod saved;
 pub mod stream;
 pub mod text;

@@ -14,9 +14,44 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 
 pub use follow::Follower;
-pub use line::Stream;
 pub(crate) use line::{GAP_LINE, Gap, MAX_TEXT, gap_line, lost_line, push_text, stamp};
+pub use line::{MAX_LINE, Stream};
 pub use reader::Reader;
+
+/// Whether bytes begin as a log does.
+#[must_use]
+pub fn is_log(start: &[u8]) -> bool {
+    let line = start
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    line::parse(line) != line::Parsed::Garbage
+}
+
+/// Reads one line of a log, with or without its line feed.
+///
+/// For logs that come as a stream; one in a file may have a hole, which only [`Reader`] goes over.
+#[must_use]
+pub fn entry(line: &[u8]) -> Entry {
+    match line::parse(line.strip_suffix(b"\n").unwrap_or(line)) {
+        line::Parsed::Text {
+            at,
+            stream,
+            is_full,
+            text,
+        } => Entry::Line(Line {
+            at,
+            stream,
+            text: text.to_vec(),
+            is_full,
+        }),
+        line::Parsed::Gap(gap) => Entry::Omitted { bytes: gap.bytes },
+        line::Parsed::Lost { bytes } => Entry::Omitted { bytes },
+        line::Parsed::Garbage => Entry::Damaged {
+            bytes: line.len() as u64,
+        },
+    }
+}
 
 /// A line of output, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! What people see: one file per command, the text held by snapshots.
 
+mod agent;
 mod backup;
 mod cancel;
 mod checkpoint;

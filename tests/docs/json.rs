@@ -76,3 +76,13 @@ fn the_page_names_every_field_of_a_line_of_jobs() {
     let known: BTreeSet<String> = word.captures_iter(list).map(|w| w[1].to_owned()).collect();
     assert_eq!(known, named("A line of a file of jobs"));
 }
+
+#[test]
+fn the_page_names_every_field_of_a_verdict() {
+    let env = support::test_env!();
+    let file = env.file("saved", "hello");
+    let file = file.to_str().expect("the path is text");
+    let verdict = env.json(&["agent", "classify", file, "--agent", "aider"]);
+    let named = named("A verdict on an agent");
+    assert_eq!(without_schema(fields(&verdict)), named);
+}

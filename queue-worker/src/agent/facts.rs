@@ -86,6 +86,7 @@ pub struct Facts {
     /// How far the log was read.
     pub offset: Offset,
     /// What the last messages added to the usage, since a program repeats a message as it grows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) counted: Vec<Counted>,
 }
 

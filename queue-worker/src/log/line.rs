@@ -34,8 +34,8 @@ pub(crate) const TIME: usize = 30;
 pub(crate) const HEADER: usize = TIME + 1 + 6 + 1 + 1 + 1;
 /// The longest text of one line; a longer line of the job is written in parts.
 pub(crate) const MAX_TEXT: usize = 16 * 1024;
-/// The longest line, with header and line feed.
-pub(crate) const MAX_LINE: usize = HEADER + MAX_TEXT + 1;
+/// The longest line of a log, with header and line feed, in bytes.
+pub const MAX_LINE: usize = HEADER + MAX_TEXT + 1;
 /// Bytes of the line that stands for the middle: its numbers have a fixed width.
 pub(crate) const GAP_LINE: usize = HEADER + "bytes= resume= at=\n".len() + 3 * 20;
 
