@@ -28,6 +28,20 @@ fn a_job_that_was_asked_to_stop_says_so() {
 }
 
 #[test]
+fn a_stop_that_nobody_passes_on_says_so() {
+    let q = TestQueue::new();
+    let id = q.enqueue("x");
+    let _lease = q.claim("a");
+    q.cancel(id).unwrap();
+    let since = q.now().wall;
+    q.advance(HOUR);
+    let nobody = Cause::NoWorker {
+        queue: "default".to_owned(),
+    };
+    assert_eq!(q.why(id), [nobody, Cause::Stopping { since }]);
+}
+
+#[test]
 fn a_job_without_a_worker_says_so() {
     let q = TestQueue::new();
     let id = q.enqueue("x");

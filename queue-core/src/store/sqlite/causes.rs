@@ -14,13 +14,23 @@ use rusqlite::{Connection, named_params};
 pub(super) fn of(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
     match job.state {
         State::Completed | State::Failed | State::Cancelled => Ok(Vec::new()),
-        State::InProgress => Ok(job
-            .cancel_requested_at
-            .map(|since| Cause::Stopping { since })
-            .into_iter()
-            .collect()),
+        State::InProgress => stopping(c, job, now),
         State::Scheduled | State::Pending | State::Blocked => waiting(c, job, now),
     }
+}
+
+/// A stop is passed on by a worker: without one the job just goes on.
+fn stopping(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
+    let Some(since) = job.cancel_requested_at else {
+        return Ok(Vec::new());
+    };
+    let nobody = (workers(c, job, now)? == 0).then(|| Cause::NoWorker {
+        queue: job.queue.clone(),
+    });
+    Ok(nobody
+        .into_iter()
+        .chain([Cause::Stopping { since }])
+        .collect())
 }
 
 fn waiting(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
@@ -125,9 +135,7 @@ fn full_key(c: &Connection, key: &str) -> Done<Option<Cause>> {
 }
 
 fn in_line(c: &Connection, job: &Job, now: Timestamp) -> Done<Cause> {
-    let since = now.saturating_sub(SILENT_AFTER).as_millis();
-    let values = named_params! {":queue": job.queue, ":since": since};
-    let workers: u32 = tx::one(c, sql::SERVING_WORKERS, values, |row| row.get(0))?.unwrap_or(0);
+    let workers = workers(c, job, now)?;
     if workers == 0 {
         return Ok(Cause::NoWorker {
             queue: job.queue.clone(),
@@ -138,4 +146,11 @@ fn in_line(c: &Connection, job: &Job, now: Timestamp) -> Done<Cause> {
     };
     let ahead = tx::one(c, sql::JOBS_AHEAD, values, |row| row.get(0))?.unwrap_or(0);
     Ok(Cause::InLine { ahead, workers })
+}
+
+/// How many workers that were heard of lately serve the job's queue.
+fn workers(c: &Connection, job: &Job, now: Timestamp) -> Done<u32> {
+    let since = now.saturating_sub(SILENT_AFTER).as_millis();
+    let values = named_params! {":queue": job.queue, ":since": since};
+    Ok(tx::one(c, sql::SERVING_WORKERS, values, |row| row.get(0))?.unwrap_or(0))
 }
