@@ -11,6 +11,7 @@ use queue_core::{
     checkpoint::Checkpoint,
     job::RunOptions,
     retry,
+    state::Disposition,
     store::{Detail, Summary},
     units::{about_bytes, format_bytes, format_cpus, format_duration},
 };
@@ -371,7 +372,12 @@ fn how_it_ended(attempt: &Attempt) -> Cell {
 }
 
 fn worker(attempt: &Attempt) -> String {
+    let is_dead = |class: Class| class.disposition(attempt.exit_code) == Disposition::Stall;
     match &attempt.adopted_by {
+        // Who took it over found nothing that went on.
+        Some(rescuer) if attempt.class.is_some_and(is_dead) => {
+            format!("{}, rescued by {rescuer}", attempt.worker_name)
+        }
         Some(adopter) => format!("{}, adopted by {adopter}", attempt.worker_name),
         None => attempt.worker_name.clone(),
     }
@@ -493,6 +499,8 @@ environment  API_TOKEN, LANG
             rows[2].contains("42s") && rows[2].contains("4711"),
             "{text}"
         );
+        detail.attempts[1].class = Some(Class::WorkerDied);
+        assert_eq!(worker(&detail.attempts[1]), "desk-1, rescued by desk-2");
     }
 
     #[test]
