@@ -414,9 +414,9 @@ impl Dispatcher {
     /// Ends our part in what runs: attempts in a shim go on, the others are stopped.
     fn leave_now(&mut self) {
         let lasting = self.slots.lasting();
-        let returned = words::jobs(self.slots.running().saturating_sub(lasting));
-        let lasting = words::jobs(lasting);
-        tracing::info!(worker = %self.name, "stopping now: {lasting} left running for the next worker, {returned} handed back");
+        let returned = self.slots.running().saturating_sub(lasting);
+        let what = words::leaving(lasting, returned);
+        tracing::info!(worker = %self.name, "stopping now: {what}");
         self.slots.leave_all();
         self.hand_back_unread();
     }

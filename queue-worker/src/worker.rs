@@ -97,6 +97,8 @@ pub struct Summary {
     pub returned: u64,
     /// Attempts whose lease was lost.
     pub lost: u64,
+    /// Attempts that go on for the next worker.
+    pub left: u64,
 }
 
 impl Summary {

@@ -159,6 +159,10 @@ fn the_second_signal_leaves_jobs_running_for_the_next_worker() {
     says(&first, "stopping");
     first.signal(Signal::TERM);
     assert_eq!(first.wait(), Stopped::Exited(0), "{}", first.stderr());
+    says(
+        &first,
+        "stopping now: 1 job left running for the next worker\n",
+    );
     assert!(is_alive(pid));
     let mut next = home.worker(&["--name", "next"]);
     says(&next, "adopted (worker_died)");

@@ -75,6 +75,7 @@ struct SummaryJson {
     cancelled: u64,
     returned: u64,
     lost: u64,
+    left: u64,
 }
 
 impl From<Summary> for SummaryJson {
@@ -86,6 +87,7 @@ impl From<Summary> for SummaryJson {
             cancelled,
             returned,
             lost,
+            left,
         } = summary;
         Self {
             completed,
@@ -94,6 +96,7 @@ impl From<Summary> for SummaryJson {
             cancelled,
             returned,
             lost,
+            left,
         }
     }
 }
@@ -107,6 +110,7 @@ fn in_words(summary: Summary) -> String {
         (summary.retried, "to be tried again"),
         (summary.returned, "handed back"),
         (summary.lost, "lost to other workers"),
+        (summary.left, "left running for the next worker"),
     ];
     let parts: Vec<_> = counts
         .iter()
@@ -132,6 +136,11 @@ mod tests {
             ..Summary::default()
         };
         assert_eq!(in_words(summary), "3 completed, 1 to be tried again");
+        let summary = Summary {
+            left: 2,
+            ..Summary::default()
+        };
+        assert_eq!(in_words(summary), "2 left running for the next worker");
         assert_eq!(in_words(Summary::default()), "nothing was to do");
     }
 }

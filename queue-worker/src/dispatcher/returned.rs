@@ -47,6 +47,9 @@ impl Dispatcher {
             return;
         };
         let Some(report) = concluded.report.filter(|_| slot.phase != Phase::Lost) else {
+            if slot.phase != Phase::Lost {
+                self.summary.left += 1;
+            }
             tracing::info!(job = fence.job.0, worker = %self.name, "job {} let go", slot.label);
             self.slots.remove(fence);
             return;

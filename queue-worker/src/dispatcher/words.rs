@@ -29,6 +29,20 @@ pub(super) fn outcomes(count: usize) -> String {
     counted(count, "outcome")
 }
 
+/// What becomes of the running jobs of a worker that ends.
+pub(super) fn leaving(lasting: usize, returned: usize) -> String {
+    match (lasting, returned) {
+        (0, 0) => "nothing runs".to_owned(),
+        (lasting, 0) => format!("{} left running for the next worker", jobs(lasting)),
+        (0, returned) => format!("{} handed back", jobs(returned)),
+        (lasting, returned) => format!(
+            "{} left running for the next worker, {} handed back",
+            jobs(lasting),
+            jobs(returned)
+        ),
+    }
+}
+
 fn counted(count: usize, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
@@ -202,5 +216,7 @@ mod tests {
             );
         }
         assert_eq!((jobs(1), jobs(0)), ("1 job".into(), "0 jobs".into()));
+        assert_eq!(leaving(1, 0), "1 job left running for the next worker");
+        assert_eq!(leaving(0, 2), "2 jobs handed back");
     }
 }
