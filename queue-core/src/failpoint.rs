@@ -55,6 +55,7 @@ pub const OF_ATTEMPTS: &[&str] = &[
     "host.control_made",
     "host.lock_taken",
     "host.spec_written",
+    "host.asked",
     "host.shim_started",
     "shim.begun",
     "shim.spec_taken",

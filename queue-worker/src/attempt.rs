@@ -100,7 +100,10 @@ impl Task {
     fn host(&self) -> Result<End, NoSpec> {
         let post = self.post();
         match self.manner {
-            Manner::Direct => Ok(host::direct(&self.prepare()?, &self.control)),
+            Manner::Direct => {
+                let spec = self.prepare()?;
+                host::direct(&spec, &self.control, &post).map_err(NoSpec::Spawn)
+            }
             Manner::Shim => {
                 let spec = self.prepare()?;
                 host::shim(&spec, &self.control, &post).map_err(NoSpec::Spawn)
@@ -119,7 +122,8 @@ impl Task {
 
     /// Its shim died: ends what is left, so that the next attempt has the place to itself.
     fn clear_away(self) -> Concluded {
-        let started = self.post().started();
+        let post = self.post();
+        let started = post.started();
         let traces = Traces {
             job: self.fence.job,
             epoch: self.fence.epoch,
@@ -129,7 +133,7 @@ impl Task {
                 .and_then(|process| Some((process.pid, process.pid_started?))),
             groups: self.post().groups(),
         };
-        if recovery::end_all(&traces, || self.stop.level()).is_none() {
+        if recovery::end_all(&traces, || post.is_held(), || self.stop.level()).is_none() {
             // Broken off because we stop: whoever adopts it next begins anew.
             return self.without_process(None);
         }

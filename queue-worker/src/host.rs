@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::post::Post;
 use crate::process::{SpawnClass, SpawnProblem, Wakeup};
 use crate::shim;
-use crate::supervisor::{Control, Spec, Status, supervise};
+use crate::supervisor::{Control, Spec, Status, supervise_group};
 
 /// How an attempt left its host.
 #[derive(Debug)]
@@ -40,11 +40,16 @@ const ASK_AGAIN: Duration = Duration::from_millis(20);
 const READ_AGAIN: Duration = Duration::from_millis(500);
 
 /// Supervises on this thread; the attempt ends with the worker.
-pub(crate) fn direct(spec: &Spec, control: &Control) -> End {
+pub(crate) fn direct(spec: &Spec, control: &Control, post: &Post) -> Result<End, SpawnProblem> {
+    let held = post.hold().map_err(|error| no_host(post, &error))?;
+    // Asked while it is held: who takes over after this moment waits for the process that is about
+    // to start, and ends it.
     if control.is_late() {
-        return End::TooLate;
+        return Ok(End::TooLate);
     }
-    End::Over(Box::new(supervise(spec, control)))
+    failpoint::hit("host.asked");
+    let status = supervise_group(spec, control, || drop(held));
+    Ok(End::Over(Box::new(status)))
 }
 
 /// Starts a shim and follows it.
@@ -62,11 +67,6 @@ pub(crate) fn shim(spec: &Spec, control: &Control, post: &Post) -> Result<End, S
     if gone {
         // Reaped, or it would stay a zombie for as long as the worker lives.
         let _ = child.wait();
-        if !matches!(post.status(), Ok(Some(_))) {
-            // Whom it was about to start holds a copy of the lock until it has become the job's
-            // own program, and only then can be found.
-            let _ = post.wait_until_free();
-        }
         return Ok(read_end(post, control));
     }
     Ok(End::LetGo)
@@ -98,19 +98,13 @@ fn read_end(post: &Post, control: &Control) -> End {
 
 /// Starts a shim; none where the lease may have run out by now.
 fn start(spec: &Spec, control: &Control, post: &Post) -> Result<Option<Child>, SpawnProblem> {
-    let problem = |error: &io::Error| {
-        let text = format!(
-            "its supervisor cannot be started in `{}`; free some disk and processes",
-            post.directory().display()
-        );
-        SpawnProblem::from_io(SpawnClass::Resources, text, error)
-    };
-    let lock: File = post.prepare(spec).map_err(|error| problem(&error))?;
+    let lock: File = post.prepare(spec).map_err(|error| no_host(post, &error))?;
     // Asked under the lock: who takes over after this moment sees it held, and follows the shim
     // instead of starting another attempt beside it.
     if control.is_late() {
         return Ok(None);
     }
+    failpoint::hit("host.asked");
     Command::new(own_program())
         .arg(shim::ARGUMENT)
         .arg(post.directory())
@@ -122,7 +116,15 @@ fn start(spec: &Spec, control: &Control, post: &Post) -> Result<Option<Child>, S
         .stderr(Stdio::null())
         .spawn()
         .map(Some)
-        .map_err(|error| problem(&error))
+        .map_err(|error| no_host(post, &error))
+}
+
+fn no_host(post: &Post, error: &io::Error) -> SpawnProblem {
+    let text = format!(
+        "its supervisor cannot be started in `{}`; free some disk and processes",
+        post.directory().display()
+    );
+    SpawnProblem::from_io(SpawnClass::Resources, text, error)
 }
 
 /// This program: on Linux the very file that runs, even if an upgrade has replaced it by now.

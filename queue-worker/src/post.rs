@@ -2,9 +2,10 @@
 //!
 //! `lock` is held (flock(2)) by the shim for as long as it lives, and carries the spec until the
 //! shim has read it; `control` is a pipe through which any worker stops it; `started` names the
-//! process, `group-0` and on link to its control groups; `status` says how it ended. What always holds: the lock is never free between the
-//! worker's decision to start and the shim's end, so a free lock without a status means that the
-//! attempt died; `started` and `status` are renamed into place and so are whole.
+//! process, `group-0` and on link to its control groups; `status` says how it ended. What always
+//! holds: the lock is never free between the worker's decision to start and the shim's end, so a
+//! free lock without a status means that the attempt died; one that gets no shim is held in the
+//! same way while it is started; `started` and `status` are renamed into place and so are whole.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -87,6 +88,15 @@ impl Post {
         Hold::at(links.collect())
     }
 
+    /// Holds an attempt that gets no shim while its process is being started: until the file handed
+    /// back is closed, whoever takes the attempt over does not take it for dead. The lock is on the
+    /// directory itself, so it leaves nothing to remove.
+    pub(crate) fn hold(&self) -> io::Result<File> {
+        let directory = File::open(&self.directory)?;
+        flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(directory)
+    }
+
     /// Looks whether the attempt lives, or how it ended.
     ///
     /// # Errors
@@ -94,9 +104,9 @@ impl Post {
     /// attempt, least of all that it is dead.
     pub(crate) fn look(&self) -> io::Result<Found> {
         // The status is read after the lock: it is in place before the lock is let go.
-        let is_held = self.is_held();
+        let has_shim = is_locked(&self.path("lock"));
         failpoint::hit("adopt.lock_probed");
-        if is_held? {
+        if has_shim? {
             return Ok(Found::Alive);
         }
         let status = self.status();
@@ -107,16 +117,11 @@ impl Post {
         })
     }
 
-    fn is_held(&self) -> io::Result<bool> {
-        let file = match File::open(self.path("lock")) {
-            Err(error) if is_missing(&error) => return Ok(false),
-            opened => opened?,
-        };
-        match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok(false),
-            Err(Errno::WOULDBLOCK) => Ok(true),
-            Err(errno) => Err(errno.into()),
-        }
+    /// Whether somebody holds the attempt: its shim, or whoever is just starting its process. Where
+    /// that cannot be told, somebody may.
+    pub(crate) fn is_held(&self) -> bool {
+        let may_be_locked = |path: &Path| is_locked(path).unwrap_or(true);
+        may_be_locked(&self.path("lock")) || may_be_locked(&self.directory)
     }
 
     /// Blocks until nobody holds the lock.
@@ -230,6 +235,18 @@ fn is_missing(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     )
+}
+
+fn is_locked(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Err(error) if is_missing(&error) => return Ok(false),
+        opened => opened?,
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// A cause as it goes through the pipe.

@@ -86,7 +86,8 @@ pub(crate) fn recover(post: &Post, traces: &Traces, level: impl Fn() -> StopLeve
                 groups: post.groups(),
                 ..traces.clone()
             };
-            end_all(&left, level).map_or(Recovered::BrokenOff, Recovered::Cleared)
+            end_all(&left, || post.is_held(), level)
+                .map_or(Recovered::BrokenOff, Recovered::Cleared)
         }
     }
 }
@@ -121,7 +122,15 @@ fn first_of(started: &Started) -> Option<(u32, u64)> {
 
 /// Ends all processes with these traces. Returns how many there were once none is left, or `None`
 /// when `level` says that there is no time to wait for it.
-pub(crate) fn end_all(traces: &Traces, level: impl Fn() -> StopLevel) -> Option<usize> {
+///
+/// As long as none was met and `is_held` says that somebody was about to start one, it is waited
+/// for: a worker that stands still there goes on at any time, and a process between its clone(2)
+/// and its execve(2) cannot be told from the one that starts it.
+pub(crate) fn end_all(
+    traces: &Traces,
+    is_held: impl Fn() -> bool,
+    level: impl Fn() -> StopLevel,
+) -> Option<usize> {
     let began = Instant::now();
     let mut hunt = platform::Hunt::new(traces);
     let mut is_told = false;
@@ -135,8 +144,9 @@ pub(crate) fn end_all(traces: &Traces, level: impl Fn() -> StopLevel) -> Option<
         };
         // A process that cannot be told for so long is no attempt of ours that begins. Who cannot
         // look at all has not seen that nothing is left.
+        let is_unsure = hunt.is_unsure() && waited < PATIENCE;
         let may_be_more = match &found {
-            Ok(count) => *count > 0 || hunt.is_unsure() && waited < PATIENCE,
+            Ok(count) => *count > 0 || is_unsure || hunt.met() == 0 && is_held(),
             Err(_) => true,
         };
         looks_in_vain = if may_be_more { 0 } else { looks_in_vain + 1 };
@@ -151,6 +161,7 @@ pub(crate) fn end_all(traces: &Traces, level: impl Fn() -> StopLevel) -> Option<
         if waited > PATIENCE && !is_told {
             is_told = true;
             let why = match found {
+                Ok(0) => "a worker stands still as it starts its process".to_owned(),
                 Ok(count) => format!("{count} processes of its dead attempt cannot be killed"),
                 Err(error) => {
                     format!("the processes of its dead attempt cannot be looked for: {error}")

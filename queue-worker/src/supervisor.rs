@@ -25,7 +25,13 @@ use attempt::{Attempt, Phase, Reach};
 /// on the monotonic clock, which a suspended machine does not advance.
 #[must_use]
 pub fn supervise(spec: &Spec, control: &Control) -> Status {
-    oversee(spec, control, Reach::Group, |_, _| {})
+    supervise_group(spec, control, || {})
+}
+
+/// The same, and `note_start` is called once the process runs; where it cannot be started, it is dropped.
+#[must_use]
+pub(crate) fn supervise_group(spec: &Spec, control: &Control, note_start: impl FnOnce()) -> Status {
+    oversee(spec, control, Reach::Group, |_, _| note_start())
 }
 
 /// The same in a process that was made for this attempt alone and adopts orphans: everything below

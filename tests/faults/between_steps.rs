@@ -45,13 +45,17 @@ impl Scene {
         self.env.spawn(command)
     }
 
-    /// Waits until a worker is killed at the failpoint.
+    /// Starts an armed worker and waits until it is killed at the failpoint. To be kept until the
+    /// end: with it goes its group, and a shim leaves that a moment after its start.
     #[track_caller]
-    fn is_killed(&self, mut worker: Running) {
+    #[must_use]
+    fn killed(&self, more: &[&str]) -> Running {
+        let mut worker = self.armed("kill", more);
         let ended = worker.wait();
         let said = worker.stderr();
         assert_eq!(ended, Stopped::Killed(9), "{}: {said}", self.point);
         assert!(self.env.work().join("mark").exists(), "{}", self.point);
+        worker
     }
 
     /// The process that is at the failpoint.
@@ -146,7 +150,7 @@ fn every_step_belongs_to_a_part_whose_death_is_tried() {
 fn worker_killed_between_any_two_steps_of_a_start() {
     for step in steps(&["worker", "host"]) {
         let scene = Scene::at(step);
-        scene.is_killed(scene.armed("kill", &[]));
+        let _killed = scene.killed(&[]);
         scene.finish();
         // From when it holds the lock, the shim goes on by itself.
         let epoch = match step {
@@ -203,11 +207,11 @@ fn shim_adopted_between_any_two_of_its_steps_goes_on() {
 
 #[test]
 fn worker_killed_between_any_two_steps_of_a_direct_attempt() {
-    for step in steps(&["supervisor", "settle"]) {
+    for step in [&["host.asked"], &*steps(&["supervisor", "settle"])].concat() {
         let scene = Scene::at(step);
         scene.env.file("direct", "");
         scene.let_end();
-        scene.is_killed(scene.armed("kill", &["--direct"]));
+        let _killed = scene.killed(&["--direct"]);
         scene.finish();
         scene.is_over_by(if step.starts_with("settle") { 1 } else { 2 });
     }
@@ -236,7 +240,7 @@ fn adopter_of_a_living_job_killed_between_any_two_steps() {
     for step in ADOPTS_LIVING {
         let scene = Scene::at(step);
         scene.orphaned();
-        scene.is_killed(scene.armed("kill", &[]));
+        let _killed = scene.killed(&[]);
         scene.finish();
         scene.is_over_by(1);
         let shown = scene.env.show(scene.job);
@@ -251,7 +255,7 @@ fn adopter_of_a_job_that_ended_killed_between_any_two_steps() {
         scene.orphaned();
         scene.let_end();
         wait_until("the shim has ended", || scene.env.processes().is_empty());
-        scene.is_killed(scene.armed("kill", &[]));
+        let _killed = scene.killed(&[]);
         scene.finish();
         scene.is_over_by(1);
     }
@@ -263,7 +267,7 @@ fn adopter_of_a_dead_job_killed_between_any_two_steps() {
         let scene = Scene::at(step);
         scene.orphaned();
         scene.env.kill_shims();
-        scene.is_killed(scene.armed("kill", &[]));
+        let _killed = scene.killed(&[]);
         scene.finish();
         // The transaction that gives the dead attempt up claims the job again, and that claim dies
         // as well.

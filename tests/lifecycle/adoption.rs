@@ -136,7 +136,7 @@ fn a_late_worker_lets_go_of_a_job_that_another_one_adopted() {
     let job = counting(&home);
     let mut late = home.worker(&["--name", "late", "--lease", LEASE]);
     let pid = home.pid_in("pid");
-    late.signal(Signal::STOP);
+    home.freeze(&[&late]);
     let mut next = home.worker(&["--name", "next", "--lease", LEASE]);
     says(&next, "adopted (lease_expired)");
     late.signal(Signal::CONT);

@@ -5,7 +5,8 @@ use queue_core::job::{Command, Job, JobId, NewJob};
 use queue_core::raw_text::RawText;
 use queue_core::store::sqlite::{OpenOptions, SqliteStore};
 use queue_core::{Clock, Now, State, Store, SystemClock};
-use rustix::process::{Pid, test_kill_process};
+use rusqlite::Connection;
+use rustix::process::{Pid, Signal, test_kill_process};
 use std::{path::Path, sync::Arc, time::Duration};
 use support::{Running, TestEnv, wait_for, wait_until};
 
@@ -67,6 +68,30 @@ impl Home {
     /// A worker with which its jobs end.
     pub(crate) fn direct_worker(&self, args: &[&str]) -> Running {
         self.env.spawn_worker(&[args, &["--direct"]].concat())
+    }
+
+    /// Stops these workers, none of them in the midst of a transaction: it would hold the store's
+    /// lock, and nobody else could do anything until it goes on.
+    pub(crate) fn freeze(&self, workers: &[&Running]) {
+        wait_until("the workers stand still and the store does not", || {
+            for worker in workers {
+                worker.signal(Signal::STOP);
+            }
+            let is_free = self.is_writable();
+            for worker in workers.iter().filter(|_| !is_free) {
+                worker.signal(Signal::CONT);
+            }
+            is_free
+        });
+    }
+
+    fn is_writable(&self) -> bool {
+        let connection = Connection::open(self.env.db()).expect("the store is there");
+        let wait = Duration::from_millis(100);
+        connection.busy_timeout(wait).expect("a span is a span");
+        connection
+            .execute_batch("begin immediate; rollback")
+            .is_ok()
     }
 
     pub(crate) fn job(&self, id: JobId) -> Job {

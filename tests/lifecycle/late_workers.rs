@@ -18,7 +18,7 @@ fn a_late_worker_loses_its_job_and_writes_nothing() {
     ));
     let mut late = home.direct_worker(&["-j", "1", "--lease", LEASE, "--name", "late"]);
     let first = home.pid_in("first");
-    late.signal(Signal::STOP);
+    home.freeze(&[&late]);
     let mut fresh = home.direct_worker(&["-j", "1", "--lease", LEASE, "--name", "fresh"]);
     let second = home.pid_in("second");
     assert!(!is_alive(first) && is_alive(second));
@@ -87,6 +87,51 @@ fn nor_does_one_that_runs_its_jobs_directly() {
     frozen_before_the_start(&["--direct"]);
 }
 
+/// Freezes a worker that has just found that its lease runs, for longer than that, and lets it
+/// start what it holds, once the next one has `said` what it found. Says which attempt completed.
+fn frozen_as_it_starts(more: &[&str], said: &str) -> Epoch {
+    let home = home!();
+    let job = home.add_shell(&format!(
+        "[ -e pid ] && {{ {}; }}; echo $$ > pid; while [ ! -e go ]; do sleep 0.01; done",
+        tell_overlap("pid")
+    ));
+    let args = [&["-j", "1", "--lease", LEASE, "--name", "late"], more].concat();
+    let mut command = home.env.worker_command(&args);
+    command.env("QUEUE_FAILPOINT", "host.asked:1:stop");
+    let mut late = home.env.spawn(command);
+    support::wait_until("it claims", || home.job(job).state == State::InProgress);
+    let mut fresh = home.worker(&["-j", "1", "--lease", LEASE, "--name", "fresh"]);
+    says(&fresh, said);
+    assert!(!home.env.work().join("pid").exists());
+    late.signal(Signal::CONT);
+    says(&late, "its lease is lost");
+    home.env.file("go", "");
+    let row = home.ends(job, State::Completed);
+    assert!(!home.env.work().join("overlap").exists());
+    assert!(!is_alive(home.pid_in("pid")));
+    for worker in [&mut late, &mut fresh] {
+        worker.signal(Signal::TERM);
+        assert_eq!(worker.wait(), Stopped::Exited(0), "{}", worker.stderr());
+    }
+    row.epoch
+}
+
+#[test]
+fn what_a_late_worker_starts_all_the_same_goes_on_under_who_adopted_it() {
+    assert_eq!(
+        frozen_as_it_starts(&[], "goes on: adopted (lease_expired)"),
+        Epoch(1)
+    );
+}
+
+#[test]
+fn what_a_late_worker_starts_directly_is_ended_before_the_next_attempt() {
+    assert_eq!(
+        frozen_as_it_starts(&["--direct"], "lost its worker (lease_expired)"),
+        Epoch(2)
+    );
+}
+
 #[test]
 fn a_job_longer_than_the_lease_runs_once_under_a_healthy_worker() {
     // T05, T12, T13
@@ -112,9 +157,7 @@ fn workers_that_all_stood_still_keep_their_jobs() {
     });
     let workers = [(); 2].map(|()| home.worker(&["-j", "1", "--lease", LEASE]));
     let pids = ["a", "b"].map(|name| home.pid_in(name));
-    for worker in &workers {
-        worker.signal(Signal::STOP);
-    }
+    home.freeze(&workers.each_ref());
     support::wait_until("both leases run out", || {
         let now = home.now().wall;
         let expired = |job| home.job(job).lease_expires_at.is_some_and(|at| at < now);

@@ -247,7 +247,7 @@ mod tests {
         assert!(members.iter().all(|pid| read(*pid).is_some()));
 
         let first = Some((tree.id(), start_of_child(tree.id()).unwrap()));
-        let met = end_all(&traces(dir.path(), first), || StopLevel::Work).unwrap();
+        let met = end_all(&traces(dir.path(), first), || false, || StopLevel::Work).unwrap();
         assert!(met >= 2, "met {met}");
         for pid in members {
             assert_eq!(read(pid), None);
@@ -265,7 +265,7 @@ mod tests {
         let mut stranger = start(dir.path(), "44", "exec sleep 600");
         let started = start_of_child(stranger.id()).unwrap();
         let traces = traces(dir.path(), Some((stranger.id(), started + 1)));
-        assert_eq!(end_all(&traces, || StopLevel::Work), Some(0));
+        assert_eq!(end_all(&traces, || false, || StopLevel::Work), Some(0));
         assert!(stranger.try_wait().unwrap().is_none());
         stranger.kill().unwrap();
         stranger.wait().unwrap();
