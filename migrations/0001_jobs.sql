@@ -34,16 +34,19 @@ create table lane (
   queue           text not null references queue (name),
   kind            text not null,
   limits          text not null,            -- JSON array of {name, cost}, sorted; '[]' for none
+  gates           text not null default '[]', -- JSON array of names, sorted
   concurrency_key text not null,            -- '' for none
   priority        integer not null,
   head            integer,                  -- position of the first pending job, if there is one
   rank            integer,                  -- lower goes first
-  shut_at         integer,                  -- an empty bucket shut it at this time
+  shut_at         integer,                  -- an empty bucket or a gate shut it at this time
   shut_until      integer,                  -- until then
   shut_by         text,                     -- the limit
+  shut_by_gate    text,                     -- or the gate
   check ((head is null) = (rank is null)),
-  check ((shut_at is null) = (shut_until is null) and (shut_at is null) = (shut_by is null)),
-  unique (queue, kind, limits, concurrency_key, priority)
+  check ((shut_at is null) = (shut_until is null)),
+  check ((shut_at is not null) = ((shut_by is not null) + (shut_by_gate is not null))),
+  unique (queue, kind, limits, gates, concurrency_key, priority)
 ) strict;
 
 -- Which lanes can be claimed from, best first?
@@ -54,6 +57,8 @@ create index lane_shut on lane (shut_until) where shut_until is not null;
 -- Which of the lanes that a bucket shut goes first?
 create index lane_shut_by on lane (shut_by, rank, head)
   where shut_until is not null and head is not null;
+-- Which lanes does a gate shut?
+create index lane_shut_by_gate on lane (shut_by_gate) where shut_by_gate is not null;
 
 create table worker (
   id          integer primary key autoincrement,
@@ -86,7 +91,7 @@ create table job (
                          'bad_cwd', 'bad_payload', 'usage', 'lease_lost', 'lease_expired',
                          'worker_died', 'rebooted', 'cancelled', 'expired', 'interrupted',
                          'snoozed', 'check_failed', 'limit', 'auth', 'billing', 'refusal',
-                         'context_full', 'max_turns', 'over_budget', 'crash')),
+                         'context_full', 'max_turns', 'over_budget', 'crash', 'unavailable')),
   priority            integer not null check (priority between -1000 and 1000),
   position            integer not null,     -- first in, first out inside a lane
   queued_at           integer not null,     -- when it joined the line; never falls with position
@@ -176,6 +181,7 @@ create table attempt (
   job               integer not null references job (id) on delete cascade,
   epoch             integer not null,
   number            integer not null,
+  counted           integer not null default 1 check (counted in (0, 1)),
   worker            integer not null,
   adopted_by        integer,
   boot              text,
@@ -191,7 +197,7 @@ create table attempt (
                        'bad_cwd', 'bad_payload', 'usage', 'lease_lost', 'lease_expired',
                        'worker_died', 'rebooted', 'cancelled', 'expired', 'interrupted',
                        'snoozed', 'check_failed', 'limit', 'auth', 'billing', 'refusal',
-                       'context_full', 'max_turns', 'over_budget', 'crash')),
+                       'context_full', 'max_turns', 'over_budget', 'crash', 'unavailable')),
   exit_code         integer,
   signal            integer,
   message           text,
@@ -245,4 +251,32 @@ create table limit_bucket (
 create table concurrency_key (
   key    text primary key,
   places integer not null check (places > 0)
+) strict, without rowid;
+
+-- What all jobs pass that share an account. A gate without a row is open and holds nobody up.
+create table gate (
+  name         text primary key,
+  stand        text not null check (stand in ('open', 'closed', 'half_open')),
+  reason       text check (reason in ('limit', 'auth', 'billing', 'breaker', 'person')),
+  until        integer,                     -- not set while it waits for a person
+  since        integer,                     -- when until was set
+  evidence     text,
+  set_by       text,
+  tries        integer not null default 0 check (tries >= 0),
+  probe_job    integer,                     -- the job that tries while it is half open
+  probe_epoch  integer,
+  probe_holder integer,
+  probe_since  integer,
+  stagger_ms   integer not null default 0 check (stagger_ms >= 0),
+  last_start   integer,
+  passed_at    integer,
+  failures     text not null default '[]',  -- JSON array of {job, at}
+
+  check ((stand = 'open') = (reason is null) and (stand = 'open') = (since is null)
+         and (stand = 'open') = (set_by is null)),
+  check (stand <> 'open' or (until is null and evidence is null)),
+  check ((stand = 'half_open') = (probe_job is not null)
+         and (probe_job is null) = (probe_epoch is null)
+         and (probe_job is null) = (probe_holder is null)
+         and (probe_job is null) = (probe_since is null))
 ) strict, without rowid;

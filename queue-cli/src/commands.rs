@@ -14,6 +14,7 @@ mod edit;
 mod enqueue;
 mod export;
 mod failed;
+mod gate;
 mod hold;
 mod import;
 mod limit;
@@ -97,6 +98,7 @@ pub(crate) enum Verb {
     Queue(queue::Args),
     Limit(limit::Args),
     Agent(agent::Args),
+    Gate(gate::Args),
     Checkpoint(checkpoint::Args),
     Progress(progress::Args),
     Doctor(doctor::Args),
@@ -144,6 +146,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Queue(args) => queue::run(args, context),
         Verb::Limit(args) => limit::run(args, context),
         Verb::Agent(args) => agent::run(args, context),
+        Verb::Gate(args) => gate::run(args, context),
         Verb::Checkpoint(args) => checkpoint::run(args, context),
         Verb::Progress(args) => progress::run(&args, context),
         Verb::Prune(args) => prune::run(&args, context),

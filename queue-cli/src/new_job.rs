@@ -14,6 +14,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use queue_core::gate::GateName;
 use queue_core::job::{
     After, LimitUse, OnConflict, OnLeftover, RunOptions, StartAt, Unique, UniqueWhile,
 };
@@ -169,6 +170,10 @@ pub(crate) struct JobArgs {
     #[arg(long, value_name = "NAME[=COST]", help_heading = "Limits")]
     pub(crate) limit: Vec<LimitUse>,
 
+    /// Wait while this gate is closed, as `qcli gate` shows it; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "Limits")]
+    pub(crate) gate: Vec<GateName>,
+
     /// Run one job with this key at a time, or as many as `qcli limit key` allows
     #[arg(long, value_name = "KEY", help_heading = "Limits")]
     pub(crate) concurrency_key: Option<String>,
@@ -248,6 +253,7 @@ impl JobArgs {
             on_conflict: self.on_conflict.unwrap_or(OnConflict::Skip),
         });
         job.limits = self.limit.clone();
+        job.gates = self.gate.clone();
         job.concurrency_key = self.concurrency_key.clone();
         job.options = self.options(base)?;
         Ok(job)

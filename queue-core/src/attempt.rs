@@ -5,6 +5,7 @@
 
 use crate::{
     clock::{BootId, Timestamp},
+    gate::GateName,
     lease::{Epoch, Fence},
     state::Class,
     worker::WorkerId,
@@ -12,7 +13,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How many snoozed or handed-back tries of one job are remembered. A job may snooze for weeks,
+/// How many tries of one job that did not count are remembered: snoozed, limited, handed back. A job may snooze for weeks,
 /// and its history must not grow without end.
 pub const KEPT_UNCOUNTED: u32 = 20;
 
@@ -92,6 +93,19 @@ pub enum Outcome {
         /// When.
         until: Timestamp,
     },
+    /// It met a limit of its provider: the gate closes, the job takes its old place in the line,
+    /// and the attempt does not count.
+    Limited {
+        /// The gate to close; from then on the job passes it, if it did not before.
+        gate: GateName,
+        /// Of which kind the limit is: `limit`, `auth` or `billing`. The latter two close the gate
+        /// until a person opens it.
+        class: Class,
+        /// When it lifts, where that is known.
+        until: Option<Timestamp>,
+        /// What shows it, in the words of the program.
+        evidence: String,
+    },
     /// The worker stops and hands the job back; the attempt does not count.
     HandedBack,
     /// The process tree is gone because a cancel was asked for.
@@ -115,6 +129,8 @@ pub enum Finished {
     Cancelled,
     /// It runs again at this time.
     Retry(Timestamp),
+    /// It waits for a gate to open.
+    Limited,
     /// It can be claimed again now.
     Pending,
 }

@@ -5,6 +5,7 @@
 
 use crate::{
     clock::Timestamp,
+    gate::GateName,
     job::JobId,
     lease::Epoch,
     state::{State, Verb},
@@ -104,6 +105,10 @@ pub enum Error {
     /// The job names a limit that nobody has set.
     #[error("there is no limit `{0}`")]
     LimitNotFound(String),
+
+    /// Nothing is known of a gate of this name, and no job passes it.
+    #[error("there is no gate `{0}`")]
+    GateNotFound(GateName),
 
     /// More tokens than the bucket ever holds: the job would wait for ever.
     #[error("limit `{limit}` holds {burst} at most, so {cost} can never be granted")]

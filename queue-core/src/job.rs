@@ -5,6 +5,7 @@
 
 use crate::{
     clock::Timestamp,
+    gate::GateName,
     lease::{Epoch, Holder},
     raw_text::RawText,
     retry::Backoff,
@@ -262,6 +263,8 @@ pub struct NewJob {
     pub unique: Option<Unique>,
     /// Tokens it needs to start.
     pub limits: Vec<LimitUse>,
+    /// Gates it passes to start: while one is closed, it waits.
+    pub gates: Vec<GateName>,
     /// Jobs with the same key share its places: one, unless set otherwise.
     pub concurrency_key: Option<String>,
     /// Labels to find it by.
@@ -303,6 +306,7 @@ impl NewJob {
             max_wait: None,
             unique: None,
             limits: Vec::new(),
+            gates: Vec::new(),
             concurrency_key: None,
             tags: BTreeMap::new(),
             cwd: RawText::from("/"),
@@ -386,6 +390,8 @@ pub struct Job {
     pub concurrency_key: Option<String>,
     /// Tokens it needs to start.
     pub limits: Vec<LimitUse>,
+    /// Gates it passes to start, by name.
+    pub gates: Vec<GateName>,
     /// How many of its dependencies are not met.
     pub waiting_on: u32,
     /// When a person held it.

@@ -4,7 +4,7 @@
 //! - [`store`]: [`Store`], one method per verb, and its engine [`SqliteStore`];
 //! - the nouns: [`job`], [`attempt`], [`lease`], [`checkpoint`], [`queue`], [`limit`], [`worker`];
 //! - the decisions, plain functions without input or output: [`state`], [`retry`], [`bucket`],
-//!   [`why`];
+//!   [`gate`], [`why`];
 //! - what they are made of: [`clock`], [`units`], [`raw_text`], [`words`], [`error`];
 //! - [`wake`], how processes tell each other that something was written;
 //! - [`failpoint`], places where a test may have the process killed.
@@ -17,6 +17,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod error;
 pub mod failpoint;
+pub mod gate;
 pub mod job;
 pub mod lease;
 pub mod limit;

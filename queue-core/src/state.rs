@@ -67,6 +67,8 @@ spelled_enum! {
         Retry = "retry",
         /// The attempt asks to run later; it does not count.
         Snooze = "snooze",
+        /// The attempt met a limit of its provider; it does not count, and the gate closes.
+        Limit = "limit",
         /// A stopping worker hands the lease back; the attempt does not count.
         HandBack = "hand_back",
         /// The attempt died with its worker: tried again by policy, stalls are counted apart.
@@ -134,6 +136,7 @@ pub const TRANSITIONS: &[Transition] = {
         row(InProgress, Verb::Fail, &[Failed]),
         row(InProgress, Verb::Retry, &[Scheduled]),
         row(InProgress, Verb::Snooze, &[Scheduled]),
+        row(InProgress, Verb::Limit, &[Pending]),
         row(InProgress, Verb::HandBack, &[Pending]),
         row(InProgress, Verb::Rescue, &[Pending, Failed]),
         row(InProgress, Verb::Abort, &[Cancelled]),
@@ -241,6 +244,8 @@ spelled_enum! {
         Auth = "auth",
         /// The provider wants to be paid.
         Billing = "billing",
+        /// The provider was overloaded, or could not be reached.
+        Unavailable = "unavailable",
         /// The model refused.
         Refusal = "refusal",
         /// The conversation no longer fits.
@@ -280,6 +285,7 @@ impl Class {
             | Class::Oom
             | Class::CheckFailed
             | Class::Limit
+            | Class::Unavailable
             | Class::ContextFull
             | Class::Crash => Disposition::Retry,
             Class::LeaseLost

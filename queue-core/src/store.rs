@@ -44,6 +44,7 @@ use crate::{
     checkpoint::Checkpoint,
     clock::{Now, Timestamp},
     error::Result,
+    gate::{CloseGate, GateName, GateStatus, Met},
     job::{Enqueued, Job, JobBody, JobId, NewJob},
     lease::{Epoch, Fence, Lease},
     limit::Limit,
@@ -298,6 +299,22 @@ pub trait Store: Send + Sync {
 
     /// All limits, by name.
     fn limits(&self, now: &Now) -> Result<Vec<Limit>>;
+
+    /// The gate of this name lets jobs start from now on, whatever closed it. `GateNotFound` where
+    /// nothing is known of it and no job passes it.
+    fn open_gate(&self, name: &GateName, now: &Now) -> Result<GateStatus>;
+
+    /// A person closes a gate, until a moment or until a person opens it.
+    fn close_gate(&self, name: &GateName, close: &CloseGate, now: &Now) -> Result<GateStatus>;
+
+    /// Somebody met a limit: closes the gate, unless it is closed for longer already.
+    fn report_limit(&self, name: &GateName, met: &Met, now: &Now) -> Result<GateStatus>;
+
+    /// Sets how far apart jobs start that pass a gate.
+    fn set_gate(&self, name: &GateName, stagger: Duration, now: &Now) -> Result<GateStatus>;
+
+    /// All gates that somebody closed or set, or that jobs pass which have not ended, by name.
+    fn gates(&self) -> Result<Vec<GateStatus>>;
 
     /// Sets how many jobs with a concurrency key may run at once.
     fn set_key(&self, key: &str, places: NonZeroU32, now: &Now) -> Result<()>;

@@ -5,6 +5,7 @@
 
 use crate::{
     clock::Timestamp,
+    gate::{Closing, GateName},
     job::{Job, JobId, ParentEnd},
     state::{State, WaitReason},
     units::format_duration,
@@ -65,6 +66,29 @@ pub enum Cause {
         /// The limit.
         limit: String,
         /// When there is enough for it, if nobody comes first.
+        until: Timestamp,
+    },
+    /// A gate that it passes is closed.
+    GateClosed {
+        /// The gate.
+        gate: GateName,
+        /// Why, and until when.
+        closing: Closing,
+    },
+    /// A gate that it passes is half open: another job tries first.
+    GateProbed {
+        /// The gate.
+        gate: GateName,
+        /// Why the gate was closed.
+        closing: Closing,
+        /// The job that tries.
+        probe: JobId,
+    },
+    /// A gate that it passes lets jobs start one after the other.
+    GateStaggered {
+        /// The gate.
+        gate: GateName,
+        /// When it lets the next one start.
         until: Timestamp,
     },
     /// No worker that serves its queue has been seen lately.
@@ -131,6 +155,19 @@ impl Cause {
             }
             Cause::LimitEmpty { limit, until } => {
                 format!("waiting for limit {limit}, {}", within(*until, now))
+            }
+            Cause::GateClosed { gate, closing } => match closing.until {
+                Some(until) => format!("waiting for gate {gate}, {}", within(until, now)),
+                None => format!("gate {gate} is closed: {}", closing.reason),
+            },
+            Cause::GateProbed { gate, probe, .. } => {
+                format!("waiting for gate {gate}, which job {probe} tries")
+            }
+            Cause::GateStaggered { gate, until } => {
+                format!(
+                    "waiting for its turn at gate {gate}, {}",
+                    within(*until, now)
+                )
             }
             Cause::NoWorker { .. } => "no worker alive".to_owned(),
             Cause::InLine { ahead: 0, .. } => "next in line".to_owned(),

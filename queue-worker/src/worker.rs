@@ -107,7 +107,7 @@ impl Summary {
             Finished::Completed => &mut self.completed,
             Finished::Failed => &mut self.failed,
             Finished::Cancelled => &mut self.cancelled,
-            Finished::Retry(_) => &mut self.retried,
+            Finished::Retry(_) | Finished::Limited => &mut self.retried,
             Finished::Pending => &mut self.returned,
         } += 1;
     }

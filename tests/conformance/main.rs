@@ -14,6 +14,7 @@ mod dependencies;
 mod edit;
 mod enqueue;
 mod fence;
+mod gates;
 mod hold_release;
 mod lease;
 mod limits;

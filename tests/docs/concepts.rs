@@ -5,7 +5,7 @@ use regex::Regex;
 use std::collections::BTreeMap;
 
 /// The words that stand for the ideas of the queue.
-const WORDS: [&str; 39] = [
+const WORDS: [&str; 40] = [
     "Adopt",
     "Ageing",
     "Attempt",
@@ -19,6 +19,7 @@ const WORDS: [&str; 39] = [
     "Epoch",
     "Failed",
     "Failure class",
+    "Gate",
     "Hand back",
     "Heartbeat",
     "Hold",

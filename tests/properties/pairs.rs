@@ -125,6 +125,12 @@ impl Case {
             Verb::Snooze => self.finish(Outcome::Snoozed {
                 until: q.now().wall.saturating_add(MINUTE),
             }),
+            Verb::Limit => self.finish(Outcome::Limited {
+                gate: "claude".parse().unwrap(),
+                class: Class::Limit,
+                until: None,
+                evidence: String::new(),
+            }),
             Verb::HandBack => self.finish(Outcome::HandedBack),
             Verb::Rescue => self.finish(Outcome::Stalled {
                 class: Class::WorkerDied,
@@ -169,6 +175,7 @@ fn needs_a_lease(verb: Verb) -> bool {
             | Verb::Fail
             | Verb::Retry
             | Verb::Snooze
+            | Verb::Limit
             | Verb::HandBack
             | Verb::Rescue
             | Verb::Abort

@@ -3,6 +3,7 @@
 use crate::{fresh, schema};
 use queue_core::{
     Class, State, WaitReason,
+    gate::{GateReason, GateState},
     job::{ParentEnd, UniqueWhile},
 };
 use regex::Regex;
@@ -45,6 +46,12 @@ fn wait_reasons_are_those_of_the_enum() {
 #[test]
 fn classes_are_those_of_the_enum_for_jobs_and_for_attempts() {
     agree("class", 2, Class::ALL);
+}
+
+#[test]
+fn stands_and_reasons_of_gates_are_those_of_the_enums() {
+    agree("stand", 1, GateState::ALL);
+    agree("reason", 1, GateReason::ALL);
 }
 
 #[test]

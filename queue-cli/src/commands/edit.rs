@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use queue_core::gate::GateName;
 use queue_core::job::{After, LimitUse, RunOptions};
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
@@ -128,6 +129,14 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "limit", help_heading = "Limits")]
     no_limits: bool,
 
+    /// Wait while this gate is closed; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "Limits")]
+    gate: Vec<GateName>,
+
+    /// Pass no gate any more
+    #[arg(long, conflicts_with = "gate", help_heading = "Limits")]
+    no_gates: bool,
+
     /// Share the places of this key
     #[arg(long, value_name = "KEY", help_heading = "Limits")]
     concurrency_key: Option<String>,
@@ -203,6 +212,10 @@ impl Args {
             limits: match self.limit.is_empty() {
                 true => self.no_limits.then(Vec::new),
                 false => Some(self.limit.clone()),
+            },
+            gates: match self.gate.is_empty() {
+                true => self.no_gates.then(Vec::new),
+                false => Some(self.gate.clone()),
             },
             concurrency_key: changed(self.concurrency_key.clone(), self.no_concurrency_key),
             set_tags: self.tag.iter().cloned().collect(),

@@ -36,6 +36,9 @@ impl From<Error> for CliError {
                 "make it with `qcli limit set {} --rate 60/min --burst 10`",
                 quoted(&name)
             )),
+            Error::GateNotFound(_) => {
+                Self::not_found(message).hint("`qcli gate list` shows the gates there are")
+            }
             Error::NeverFits { limit, cost, .. } => Self::usage(message).hint(format!(
                 "ask for less, or widen it with `qcli limit set {} --burst {cost}`",
                 quoted(&limit)
@@ -119,6 +122,7 @@ fn participle(verb: Verb) -> &'static str {
         Verb::Fail => "failed",
         Verb::Retry => "retried",
         Verb::Snooze => "snoozed",
+        Verb::Limit => "limited",
         Verb::HandBack => "handed back",
         Verb::Rescue => "rescued",
         Verb::Abort => "aborted",

@@ -10,6 +10,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::str::FromStr;
 
+use queue_core::gate::GateName;
 use queue_core::job::{LimitUse, OnConflict, OnLeftover, StartAt, Unique, UniqueWhile};
 use queue_core::raw_text::RawText;
 use queue_core::{Command, NewJob};
@@ -60,6 +61,7 @@ pub(crate) struct Line {
     unique_while: Option<UniqueWhile>,
     on_conflict: Option<OnConflict>,
     limit: Option<OneOrMany<String>>,
+    gate: Option<OneOrMany<String>>,
     concurrency_key: Option<String>,
 }
 
@@ -236,6 +238,16 @@ impl Line {
                 .0
                 .iter()
                 .map(|limit| field("limit", LimitUse::from_str(limit)))
+                .collect::<Result<_, _>>()?;
+        }
+        if let Some(gates) = self.gate.take() {
+            job.gates = gates
+                .0
+                .iter()
+                .map(|gate| {
+                    let name = GateName::from_str(gate);
+                    field("gate", name.map_err(|error| error.to_string()))
+                })
                 .collect::<Result<_, _>>()?;
         }
         if self.concurrency_key.is_some() {

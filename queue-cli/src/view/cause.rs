@@ -3,6 +3,7 @@
 //! Owns the sentences of `qcli why` and of the page of a job. Core has the few words of a list ([`Cause::words`]); here
 //! each cause says the whole: what, since when, and what to type. The commands can be pasted; a word in capitals is to be filled in.
 
+use queue_core::gate::{Closing, GateName};
 use queue_core::{Job, JobId, State, Timestamp, WaitReason, job::ParentEnd, why::Cause};
 use serde::Serialize;
 
@@ -73,6 +74,28 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
             ),
             [format!("qcli limit set {} --rate RATE", word(limit))],
         ),
+        Cause::GateClosed { gate, closing } => closed(gate, closing, times),
+        Cause::GateProbed {
+            gate,
+            closing,
+            probe,
+        } => passing(
+            format!(
+                "Gate `{gate}` was closed ({}), and job {probe} tries now whether it lets it through.",
+                met(closing)
+            ),
+            [format!("qcli gate open {}", word(gate.as_str()))],
+        ),
+        Cause::GateStaggered { gate, until } => passing(
+            format!(
+                "Gate `{gate}` lets jobs start one after the other; the next one may at {}.",
+                times.moment_and_relative(*until)
+            ),
+            [format!(
+                "qcli gate set {} --stagger 0s",
+                word(gate.as_str())
+            )],
+        ),
         Cause::NoWorker { queue } => stuck(
             format!("No worker is alive that serves queue `{queue}`."),
             [format!("qcli work --queues {}", word(queue))],
@@ -88,6 +111,42 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
             ),
             [format!("qcli logs -f {id}")],
         ),
+    }
+}
+
+/// A closed gate: until when, why, and who says so.
+fn closed(gate: &GateName, closing: &Closing, times: Times) -> Explained {
+    let remedy = [format!("qcli gate open {}", word(gate.as_str()))];
+    match closing.until {
+        Some(until) => passing(
+            format!(
+                "It waits for gate `{gate}` until {} ({}).",
+                times.moment_and_relative(until),
+                met(closing)
+            ),
+            remedy,
+        ),
+        None => stuck(
+            format!(
+                "It waits for gate `{gate}` until a person opens it ({}).",
+                met(closing)
+            ),
+            remedy,
+        ),
+    }
+}
+
+/// Why a gate is closed: the reason, who met it, and what shows it.
+fn met(closing: &Closing) -> String {
+    let Closing {
+        reason,
+        set_by,
+        evidence,
+        ..
+    } = closing;
+    match evidence {
+        Some(evidence) => format!("{reason}, by {set_by}: {}", evidence.trim()),
+        None => format!("{reason}, by {set_by}"),
     }
 }
 
@@ -240,6 +299,9 @@ fn kind(cause: &Cause) -> &'static str {
         Cause::QueueFull { .. } => "queue_full",
         Cause::KeyFull { .. } => "key_full",
         Cause::LimitEmpty { .. } => "limit_empty",
+        Cause::GateClosed { .. } => "gate_closed",
+        Cause::GateProbed { .. } => "gate_probed",
+        Cause::GateStaggered { .. } => "gate_staggered",
         Cause::NoWorker { .. } => "no_worker",
         Cause::InLine { .. } => "in_line",
         Cause::Stopping { .. } => "stopping",
@@ -250,6 +312,7 @@ fn kind(cause: &Cause) -> &'static str {
 mod tests {
     use super::super::samples::{self, NOON, noon_plus};
     use super::*;
+    use queue_core::gate::GateReason;
 
     fn explained(cause: &Cause) -> Explained {
         explain(
@@ -257,6 +320,45 @@ mod tests {
             &samples::job(State::Pending),
             Times::new(noon_plus(60), false),
         )
+    }
+
+    fn gate() -> GateName {
+        "claude".parse().unwrap()
+    }
+
+    fn closing(until: Option<Timestamp>) -> Closing {
+        Closing {
+            reason: GateReason::Limit,
+            until,
+            since: NOON,
+            evidence: Some("session limit reached".into()),
+            set_by: "job 4".into(),
+            tries: 0,
+        }
+    }
+
+    #[test]
+    fn a_closed_gate_says_until_when_why_and_how_to_open_it() {
+        let gate = gate();
+        let cause = Cause::GateClosed {
+            gate,
+            closing: closing(Some(noon_plus(90))),
+        };
+        let Explained {
+            sentence,
+            remedies,
+            passes_by_itself,
+        } = explained(&cause);
+        assert!(passes_by_itself);
+        assert_eq!(remedies, ["qcli gate open claude"]);
+        assert!(
+            sentence.ends_with("(limit, by job 4: session limit reached)."),
+            "{sentence}"
+        );
+        assert!(
+            sentence.starts_with("It waits for gate `claude` until 2"),
+            "{sentence}"
+        );
     }
 
     fn after(end: ParentEnd, state: Option<State>) -> Cause {
@@ -295,6 +397,23 @@ mod tests {
             },
             Cause::LimitEmpty {
                 limit: "api".into(),
+                until: noon_plus(90),
+            },
+            Cause::GateClosed {
+                gate: gate(),
+                closing: closing(Some(noon_plus(90))),
+            },
+            Cause::GateClosed {
+                gate: gate(),
+                closing: closing(None),
+            },
+            Cause::GateProbed {
+                gate: gate(),
+                closing: closing(Some(NOON)),
+                probe: JobId(3),
+            },
+            Cause::GateStaggered {
+                gate: gate(),
                 until: noon_plus(90),
             },
             Cause::NoWorker { queue: queue() },

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use queue_core::gate::GateName;
 use queue_core::{
     JobId, State, Timestamp,
     attempt::{Attempt, Progress, ResourceUsage},
@@ -70,6 +71,7 @@ pub struct JobJson<'a> {
     worker: Option<&'a str>,
     progress: Option<&'a Progress>,
     limits: &'a [LimitUse],
+    gates: &'a [GateName],
     concurrency_key: Option<&'a str>,
     unique_key: Option<&'a str>,
     log: Option<&'a str>,
@@ -112,6 +114,7 @@ pub fn job(summary: &Summary, now: Timestamp) -> JobJson<'_> {
         worker: last.filter(|_| is_running).map(worker_of),
         progress: last.and_then(|last| last.progress.as_ref()),
         limits: &job.limits,
+        gates: &job.gates,
         concurrency_key: job.concurrency_key.as_deref(),
         unique_key: job.unique.as_ref().map(|(key, _)| key.as_str()),
         log: last.and_then(log_of),

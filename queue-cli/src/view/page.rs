@@ -239,6 +239,8 @@ fn put_settings(facts: &mut Fields, detail: &Detail) {
     }
     let limits: Vec<String> = job.limits.iter().map(ToString::to_string).collect();
     facts.add_if("limits", some(&limits));
+    let gates: Vec<String> = job.gates.iter().map(ToString::to_string).collect();
+    facts.add_if("gates", some(&gates));
     facts.add_if("concurrency key", job.concurrency_key.as_deref());
     let unique = job.unique.as_ref();
     facts.add_if(

@@ -43,6 +43,7 @@ pub(super) fn job(state: State) -> Job {
         unique: None,
         concurrency_key: None,
         limits: Vec::new(),
+        gates: Vec::new(),
         waiting_on: 0,
         held_at: None,
         cancel_requested_at: None,

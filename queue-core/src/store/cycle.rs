@@ -7,6 +7,7 @@ use super::{Claim, Claimed};
 use crate::{
     attempt::{Finished, Orphan, Report, Started},
     clock::Timestamp,
+    gate::{Closing, GateName},
     job::JobId,
     lease::{Epoch, Fence},
     worker::WorkerId,
@@ -25,6 +26,9 @@ pub struct Cycle {
     /// Checkpoints that jobs left in their file. Unlike what a job saves itself they count only
     /// under the holder as well: an adopter may have read a newer value from the same file.
     pub checkpoints: Vec<(Fence, String, Vec<u8>)>,
+    /// Attempts that their gates have let through: their provider has answered. Those that ended
+    /// are not among them.
+    pub passed: Vec<Fence>,
     /// Attempts that ended.
     pub ended: Vec<(Fence, Report)>,
     /// Leases to extend; those of `ended` are not among them.
@@ -47,6 +51,7 @@ impl Cycle {
             lease_for: Duration::from_secs(30),
             started: Vec::new(),
             checkpoints: Vec::new(),
+            passed: Vec::new(),
             ended: Vec::new(),
             leases: Vec::new(),
             promote: 0,
@@ -62,6 +67,9 @@ impl Cycle {
 pub struct Cycled {
     /// What became of the jobs whose attempts ended.
     pub finished: Vec<(Fence, Finished)>,
+    /// Gates that these ends closed, or closed until a person opens them. Only the cycle that did
+    /// so says it.
+    pub closed: Vec<(GateName, Closing)>,
     /// Attempts that were dropped from the history of their jobs, because they did not count and
     /// newer ones like them are kept: their logs are of no more use.
     pub forgotten: Vec<(JobId, Epoch)>,

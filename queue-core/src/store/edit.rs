@@ -4,6 +4,7 @@
 
 use crate::{
     clock::Timestamp,
+    gate::GateName,
     job::{After, Command, LimitUse, RunOptions},
     raw_text::RawText,
     retry::Backoff,
@@ -29,6 +30,8 @@ pub struct Edit {
     pub after: Option<Vec<After>>,
     /// The limits it needs, in place of those it had.
     pub limits: Option<Vec<LimitUse>>,
+    /// The gates it passes, in place of those it had.
+    pub gates: Option<Vec<GateName>>,
     /// The new concurrency key, or none.
     pub concurrency_key: Option<Option<String>>,
     /// Labels to set.

@@ -14,6 +14,7 @@ mod dependencies;
 mod enqueue;
 mod fault;
 mod foreign;
+mod gates;
 mod lanes;
 mod lease;
 mod limits;
@@ -45,6 +46,7 @@ use crate::{
     clock::{Clock, Now, SystemClock, Timestamp},
     error::{Error, Result, StoreError},
     failpoint,
+    gate::{CloseGate, GateName, GateStatus, Met},
     job::{Enqueued, Job, JobBody, JobId, NewJob},
     lease::Epoch,
     limit::Limit,
@@ -381,6 +383,36 @@ impl Store for SqliteStore {
 
     fn limits(&self, now: &Now) -> Result<Vec<Limit>> {
         self.readers.read(|c| limits::all(c, None, now.wall))
+    }
+
+    fn open_gate(&self, name: &GateName, now: &Now) -> Result<GateStatus> {
+        let name = name.clone();
+        self.write(now, move |tx| gates::open(tx, &name))
+    }
+
+    fn close_gate(&self, name: &GateName, close: &CloseGate, now: &Now) -> Result<GateStatus> {
+        let (name, close) = (name.clone(), close.clone());
+        self.write(now, move |tx| {
+            gates::set(tx, &name, |gate| gate.close(&close, tx.now.wall))
+        })
+    }
+
+    fn report_limit(&self, name: &GateName, met: &Met, now: &Now) -> Result<GateStatus> {
+        let (name, met) = (name.clone(), met.clone());
+        self.write(now, move |tx| {
+            gates::set(tx, &name, |gate| gate.limited(&met, tx.now.wall))
+        })
+    }
+
+    fn set_gate(&self, name: &GateName, stagger: Duration, now: &Now) -> Result<GateStatus> {
+        let name = name.clone();
+        self.write(now, move |tx| {
+            gates::set(tx, &name, |gate| gate.stagger = stagger)
+        })
+    }
+
+    fn gates(&self) -> Result<Vec<GateStatus>> {
+        self.readers.read(|c| gates::all(c, None))
     }
 
     fn set_key(&self, key: &str, places: NonZeroU32, now: &Now) -> Result<()> {

@@ -95,6 +95,10 @@ impl Dispatcher {
         for (fence, finished) in &cycled.finished {
             self.finish(*fence, *finished, cycle);
         }
+        for (gate, closing) in &cycled.closed {
+            let words = words::closed(gate, closing, self.clock.now().wall);
+            tracing::warn!(gate = gate.as_str(), worker = %self.name, "{words}");
+        }
         for fence in &cycled.lost {
             self.lose(*fence, taken_over.contains(fence));
         }

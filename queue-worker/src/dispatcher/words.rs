@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use queue_core::attempt::{Finished, Outcome, Report};
+use queue_core::gate::{Closing, GateName};
 use queue_core::units::format_duration;
 use queue_core::{Class, Fence, JobId, Timestamp};
 
@@ -85,6 +86,7 @@ pub(super) fn ended(
                 wait(at, now)
             )
         }
+        Finished::Limited => format!("met a limit after {span} and waits: {why}"),
         Finished::Pending => format!("handed back after {span}"),
     }
 }
@@ -95,11 +97,26 @@ pub(super) fn rescued(finished: Finished, class: Class, now: Timestamp) -> Strin
         Finished::Retry(at) => {
             format!("is rescued ({class}); tried again in {}", wait(at, now))
         }
-        Finished::Pending => format!("is rescued ({class}); it can be claimed again"),
+        Finished::Pending | Finished::Limited => {
+            format!("is rescued ({class}); it can be claimed again")
+        }
         Finished::Failed => format!("failed: its worker died too often ({class})"),
         Finished::Cancelled => "cancelled: what was left of it is gone".to_owned(),
         Finished::Completed => "completed".to_owned(),
     }
+}
+
+/// That a gate was closed: `gate claude is closed for 3h: limit (session limit reached)`.
+pub(super) fn closed(gate: &GateName, closing: &Closing, now: Timestamp) -> String {
+    let mut words = match closing.until {
+        Some(until) => format!("gate {gate} is closed for {}", wait(until, now)),
+        None => format!("gate {gate} is closed until `qcli gate open {gate}`"),
+    };
+    write!(words, ": {}", closing.reason).expect("a string takes whatever is written to it");
+    if let Some(evidence) = &closing.evidence {
+        write!(words, " ({evidence})").expect("a string takes whatever is written to it");
+    }
+    words
 }
 
 /// Why an attempt failed, as short as it can be said.
@@ -107,6 +124,7 @@ fn why(report: &Report) -> String {
     let class = match &report.outcome {
         Outcome::Failed { class, .. } | Outcome::Stalled { class } => *class,
         Outcome::Completed { .. } => return "completed".to_owned(),
+        Outcome::Limited { gate, evidence, .. } => return format!("gate {gate} ({evidence})"),
         Outcome::Snoozed { .. } => {
             return report
                 .message

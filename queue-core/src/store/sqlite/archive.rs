@@ -9,11 +9,13 @@ mod settings;
 use super::{
     dependencies, enqueue,
     fault::Done,
-    lanes, limits, moves, rows, sql,
+    lanes::{self, Conditions},
+    limits, moves, rows, sql,
     tx::{self, Tx},
 };
 use crate::{
     error::Error,
+    gate::GateName,
     job::{JobId, LimitUse},
     raw_text::{from_hex, to_hex},
     state::{Class, State, WaitReason},
@@ -74,16 +76,18 @@ fn export_one(c: &Connection, id: i64) -> Done<Archived> {
     for (table, key) in TABLES {
         tables.insert((*table).to_owned(), all_rows(c, table, key, id)?);
     }
-    let limits: Vec<LimitUse> = tx::one(c, sql::JOB_ROW, named_params! {":job": id}, |row| {
-        rows::json(row, "limits")
-    })?
-    .unwrap_or_default();
+    let (limits, gates): (Vec<LimitUse>, Vec<GateName>) =
+        tx::one(c, sql::JOB_ROW, named_params! {":job": id}, |row| {
+            Ok((rows::json(row, "limits")?, rows::json(row, "gates")?))
+        })?
+        .unwrap_or_default();
     if let Some(job) = tables
         .get_mut("job")
         .and_then(|rows: &mut Vec<Row>| rows.first_mut())
     {
         job.retain(|column, _| !LEFT_BEHIND.contains(&column.as_str()));
         job.insert("limits".to_owned(), serde_json::to_value(&limits)?);
+        job.insert("gates".to_owned(), serde_json::to_value(&gates)?);
         for (table, rows) in settings::export(c, job, &limits)? {
             tables.insert(table.to_owned(), rows);
         }
@@ -197,6 +201,8 @@ fn import_one(
     job.insert("epoch".to_owned(), epoch.into());
     let limits: Vec<LimitUse> =
         serde_json::from_value(job.remove("limits").unwrap_or(Json::Array(Vec::new())))?;
+    let gates: Vec<GateName> =
+        serde_json::from_value(job.remove("gates").unwrap_or(Json::Array(Vec::new())))?;
     let text = |column: &str| {
         job.get(column)
             .and_then(Json::as_str)
@@ -218,7 +224,15 @@ fn import_one(
         sql::ENSURE_QUEUE,
         named_params! {":name": queue, ":now": tx.wall()},
     )?;
-    let lane = lanes::lane_for(tx, &queue, &kind, &limits, &key, priority.unwrap_or(0))?;
+    let conditions = Conditions {
+        queue: &queue,
+        kind: &kind,
+        limits: &limits,
+        gates: &gates,
+        key: &key,
+        priority: priority.unwrap_or(0),
+    };
+    let lane = lanes::lane_for(tx, &conditions)?;
     let (position, queued_at) = tx.join_line()?;
     job.insert("lane".to_owned(), lane.into());
     job.insert("position".to_owned(), position.into());

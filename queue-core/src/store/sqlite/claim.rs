@@ -1,12 +1,15 @@
 //! Claiming: the best jobs that may start now, without looking at those that may not.
 //!
 //! Lanes are read in the order of their heads and merged over the queues; a lane that is shut, or
-//! whose key or queue is full, is passed over as a whole. Tokens are decided in memory and
-//! written only for jobs that were taken, so an idle look burns nothing.
+//! whose key or queue is full, is passed over as a whole. Tokens and gates are decided in memory
+//! and written only for jobs that were taken, so an idle look burns nothing.
 
-use super::{fault::Done, lanes::Order, lease::Term, limits::Buckets, rows, sql, tx::Tx};
+use super::{
+    fault::Done, gates::Gates, lanes::Order, lease::Term, limits::Buckets, rows, sql, tx::Tx,
+};
 use crate::{
     failpoint,
+    gate::GateName,
     job::{JobId, LimitUse},
     lease::{Epoch, Fence, Holder, Lease},
     store::{Claim, Claimed},
@@ -24,6 +27,7 @@ pub(super) fn claim(
 ) -> Done<Vec<Claimed>> {
     let mut line = Line::open(tx, wanted)?;
     let mut buckets = Buckets::default();
+    let mut gates = Gates::default();
     let mut keys = Keys::default();
     let term = Term::from_now(tx, lease_for);
     let mut claimed = Vec::new();
@@ -31,12 +35,19 @@ pub(super) fn claim(
         && let Some(mut lane) = line.next(tx)?
     {
         let order = lane.order();
-        let Some(limits) = &lane.limits else {
-            tracing::warn!(lane = lane.id, "the limits of a lane cannot be read");
+        let Some((limits, passed)) = lane.limits.as_ref().zip(lane.gates.as_ref()) else {
+            tracing::warn!(
+                lane = lane.id,
+                "the limits or gates of a lane cannot be read"
+            );
             buckets.shut_for_a_while(tx, lane.id);
             continue;
         };
-        if !keys.has_room(tx, &lane.key)? || !buckets.admit(tx, order, limits)? {
+        // Whoever waits at a gate must not keep tokens from others.
+        if !keys.has_room(tx, &lane.key)?
+            || !gates.admit(tx, lane.id, passed)?
+            || !buckets.admit(tx, order, limits)?
+        {
             continue;
         }
         tx.touch(lane.id);
@@ -46,7 +57,9 @@ pub(super) fn claim(
         let queued_at = head.queued_at;
         buckets.spend(limits, tx.now.wall);
         failpoint::hit("claim.tokens_spent");
-        claimed.push(take(tx, worker, &term, line.name_of(&lane), head)?);
+        let taken = take(tx, worker, &term, line.name_of(&lane), head)?;
+        gates.start(passed, taken.lease.fence(), tx.now.wall);
+        claimed.push(taken);
         keys.take(&lane.key);
         line.took(&lane);
         if let Some(next) = head_of(tx, lane.id)? {
@@ -56,6 +69,7 @@ pub(super) fn claim(
         }
     }
     buckets.write(tx)?;
+    gates.write(tx)?;
     failpoint::hit("claim.tokens_written");
     Ok(claimed)
 }
@@ -67,6 +81,7 @@ struct Lane {
     queue: usize,
     /// Not there where somebody wrote what cannot be read.
     limits: Option<Vec<LimitUse>>,
+    gates: Option<Vec<GateName>>,
     key: String,
     rank: i64,
     head: i64,
@@ -270,6 +285,7 @@ impl Source {
                 id: row.get("id")?,
                 queue: index,
                 limits: rows::json(row, "limits").ok(),
+                gates: rows::json(row, "gates").ok(),
                 key: row.get("concurrency_key")?,
                 rank: row.get("rank")?,
                 head: row.get("head")?,

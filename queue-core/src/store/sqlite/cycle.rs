@@ -3,7 +3,7 @@
 use super::{
     claim,
     fault::{Done, Fault},
-    lanes, lease, moves, outcome, sql,
+    gates, lanes, lease, moves, outcome, sql,
     tx::Tx,
     unreadable::{self, Step},
 };
@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     failpoint,
     job::JobId,
+    lease::Fence,
     state::{Class, State, Verb, WaitReason},
     store::{Cycle, Cycled},
 };
@@ -72,6 +73,12 @@ fn tell(tx: &Tx<'_>, cycle: &Cycle, cycled: &mut Cycled) -> Done<()> {
             Err(fault) => return Err(fault),
         }
     }
+    for fence in &cycle.passed {
+        let told = unreadable::own(tx, fence.job, || pass(tx, *fence))?;
+        if matches!(told, Step::Done(false)) {
+            cycled.lost.push(*fence);
+        }
+    }
     for (fence, report) in &cycle.ended {
         let told = match unreadable::own(tx, fence.job, || outcome::finish(tx, *fence, report))? {
             Step::Done(told) => told,
@@ -84,6 +91,7 @@ fn tell(tx: &Tx<'_>, cycle: &Cycle, cycled: &mut Cycled) -> Done<()> {
         match told {
             Some(told) => {
                 cycled.finished.push((*fence, told.finished));
+                cycled.closed.extend(told.closed);
                 let forgotten = told.forgotten.into_iter();
                 cycled
                     .forgotten
@@ -93,6 +101,15 @@ fn tell(tx: &Tx<'_>, cycle: &Cycle, cycled: &mut Cycled) -> Done<()> {
         }
     }
     Ok(())
+}
+
+/// Tells the gates of an attempt that they let it through. False when its lease is lost.
+fn pass(tx: &Tx<'_>, fence: Fence) -> Done<bool> {
+    let Some(job) = lease::held(tx, fence)? else {
+        return Ok(false);
+    };
+    gates::passed(tx, &job, fence.epoch)?;
+    Ok(true)
 }
 
 /// Moves due jobs to pending and gives up those that waited too long, each at most `most`.

@@ -6,7 +6,8 @@
 use super::{
     dependencies,
     fault::{Done, Fault},
-    lanes, limits, sql,
+    lanes::{self, Conditions},
+    limits, sql,
     tx::Tx,
 };
 use crate::{
@@ -223,7 +224,15 @@ fn insert(
         named_params! {":name": job.queue, ":now": tx.wall()},
     )?;
     let key = job.concurrency_key.as_deref().unwrap_or("");
-    let lane = lanes::lane_for(tx, &job.queue, &job.kind, &job.limits, key, job.priority)?;
+    let conditions = Conditions {
+        queue: &job.queue,
+        kind: &job.kind,
+        limits: &job.limits,
+        gates: &job.gates,
+        key,
+        priority: job.priority,
+    };
+    let lane = lanes::lane_for(tx, &conditions)?;
     let (state, wait_reason) = resting_place(job.hold, waiting_on, start, WaitReason::Delay, now);
     let (position, queued_at) = tx.join_line()?;
     tx.run(

@@ -1,46 +1,70 @@
 //! Lanes: jobs that may start under the same conditions, first in, first out.
 
 use super::{fault::Done, limits, rows, sql, tx::Tx};
-use crate::{clock::Timestamp, job::LimitUse};
+use crate::{
+    clock::Timestamp,
+    gate::GateName,
+    job::{Job, LimitUse},
+};
 use rusqlite::named_params;
+use std::collections::BTreeSet;
 
 /// Lanes are served in this order: by the rank and the position of their head, then by their id.
 pub(super) type Order = (i64, i64, i64);
 
+/// The conditions under which the jobs of a lane may start.
+pub(super) struct Conditions<'a> {
+    pub(super) queue: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) limits: &'a [LimitUse],
+    pub(super) gates: &'a [GateName],
+    /// Empty for none.
+    pub(super) key: &'a str,
+    pub(super) priority: i32,
+}
+
+impl<'a> Conditions<'a> {
+    pub(super) fn of(job: &'a Job) -> Self {
+        Self {
+            queue: &job.queue,
+            kind: &job.kind,
+            limits: &job.limits,
+            gates: &job.gates,
+            key: job.concurrency_key.as_deref().unwrap_or(""),
+            priority: job.priority,
+        }
+    }
+}
+
 /// The lane of jobs with these conditions, made if need be.
-pub(super) fn lane_for(
-    tx: &Tx<'_>,
-    queue: &str,
-    kind: &str,
-    limits: &[LimitUse],
-    key: &str,
-    priority: i32,
-) -> Done<i64> {
-    let limits = canonical(limits)?;
-    let find = || {
-        tx.one(
-            sql::LANE_OF,
-            named_params! {
-                ":queue": queue, ":kind": kind, ":limits": limits,
-                ":concurrency_key": key, ":priority": priority,
-            },
-            |row| row.get(0),
-        )
+pub(super) fn lane_for(tx: &Tx<'_>, conditions: &Conditions<'_>) -> Done<i64> {
+    let limits = serde_json::to_string(&limits::merged(conditions.limits))?;
+    let gates = serde_json::to_string(&sorted(conditions.gates))?;
+    let values = named_params! {
+        ":queue": conditions.queue, ":kind": conditions.kind, ":limits": limits, ":gates": gates,
+        ":concurrency_key": conditions.key, ":priority": conditions.priority,
     };
+    let find = || tx.one(sql::LANE_OF, values, |row| row.get(0));
     if let Some(lane) = find()? {
         return Ok(lane);
     }
-    tx.run(
-        sql::ENSURE_LANE,
-        named_params! {
-            ":queue": queue, ":kind": kind, ":limits": limits,
-            ":concurrency_key": key, ":priority": priority,
-        },
-    )?;
+    tx.run(sql::ENSURE_LANE, values)?;
     Ok(find()?.expect("the lane was made in this transaction"))
 }
 
-/// Opens the lanes whose bucket has filled up.
+/// Leaves a lane out of the scan until its gate may open.
+pub(super) fn shut_by_gate(tx: &Tx<'_>, lane: i64, gate: &GateName, until: Timestamp) -> Done<()> {
+    tx.run(
+        sql::SHUT_LANE,
+        named_params! {
+            ":lane": lane, ":now": tx.wall(), ":until": until.as_millis(),
+            ":limit": None::<&str>, ":gate": gate.as_str(),
+        },
+    )?;
+    Ok(())
+}
+
+/// Opens the lanes whose bucket has filled up or whose gate may open.
 pub(super) fn reopen(tx: &Tx<'_>) -> Done<()> {
     tx.run(sql::REOPEN_LANES, named_params! {":now": tx.wall()})?;
     Ok(())
@@ -73,7 +97,7 @@ pub(super) fn refresh(tx: &Tx<'_>, lane: i64) -> Done<()> {
     Ok(())
 }
 
-/// One spelling for the same limits in whichever order; costs of the same limit add up.
-fn canonical(limits: &[LimitUse]) -> Done<String> {
-    Ok(serde_json::to_string(&limits::merged(limits))?)
+/// The same gates by name, each once.
+fn sorted(gates: &[GateName]) -> BTreeSet<&GateName> {
+    gates.iter().collect()
 }

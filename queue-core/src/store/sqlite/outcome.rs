@@ -1,10 +1,17 @@
 //! The end of an attempt, and what becomes of its job.
 
-use super::{fault::Done, moves, sql, tx::Tx};
+use super::{
+    fault::Done,
+    gates,
+    lanes::{self, Conditions},
+    moves, sql,
+    tx::Tx,
+};
 use crate::{
     attempt::{Finished, KEPT_UNCOUNTED, MAX_REBOOTS, Outcome, Report},
     clock::Timestamp,
     failpoint,
+    gate::{Closing, GateName, GateReason},
     job::Job,
     lease::{Epoch, Fence},
     retry,
@@ -15,6 +22,8 @@ use rusqlite::named_params;
 /// What came of an outcome.
 pub(super) struct Told {
     pub(super) finished: Finished,
+    /// The gates that closed over it.
+    pub(super) closed: Vec<(GateName, Closing)>,
     /// The attempts that the job's history no longer holds.
     pub(super) forgotten: Vec<Epoch>,
 }
@@ -24,8 +33,22 @@ pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<
     let Some(before) = super::lease::held(tx, fence)? else {
         return Ok(None);
     };
-    let (verb, after) = decide(&before, report, reboots(tx, &before, report)?, tx.now.wall);
-    let forgotten = write_attempt(tx, fence, report, &after)?;
+    let gates = gates::attempt_ended(tx, &before, fence.epoch, report)?;
+    let facts = Facts {
+        reboots: reboots(tx, &before, report)?,
+        asked_for_all: gates.asked_for_all,
+    };
+    let (verb, after) = decide(&before, report, &facts, tx.now.wall);
+    if after.gates != before.gates {
+        let lane = lanes::lane_for(tx, &Conditions::of(&after))?;
+        tx.run(
+            sql::SET_LANE,
+            named_params! {":job": after.id.0, ":lane": lane},
+        )?;
+    }
+    // What does not count takes back what the claim counted.
+    let is_counted = after.attempt == before.attempt;
+    let forgotten = write_attempt(tx, fence, report, &after, is_counted)?;
     failpoint::hit("outcome.attempt_ended");
     moves::apply(tx, verb, &before, &after)?;
     failpoint::hit("outcome.job_moved");
@@ -34,10 +57,12 @@ pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<
         State::Failed => Finished::Failed,
         State::Cancelled => Finished::Cancelled,
         State::Scheduled => Finished::Retry(after.run_at.unwrap_or(tx.now.wall)),
+        State::Pending if verb == Verb::Limit => Finished::Limited,
         State::Pending | State::Blocked | State::InProgress => Finished::Pending,
     };
     Ok(Some(Told {
         finished,
+        closed: gates.closed,
         forgotten,
     }))
 }
@@ -53,8 +78,17 @@ fn reboots(tx: &Tx<'_>, job: &Job, report: &Report) -> Done<u32> {
     Ok(before.unwrap_or(0) + 1)
 }
 
+/// What the store knows beside the job and the report.
+struct Facts {
+    /// How many reboots in a row have ended the job, this one included.
+    reboots: u32,
+    /// Set where the attempt asked on behalf of all whether its provider is available, which it is
+    /// not: when to try this job again.
+    asked_for_all: Option<Timestamp>,
+}
+
 /// What `report` makes of `job`: a plain decision.
-fn decide(job: &Job, report: &Report, reboots: u32, now: Timestamp) -> (Verb, Job) {
+fn decide(job: &Job, report: &Report, facts: &Facts, now: Timestamp) -> (Verb, Job) {
     let mut after = job.clone();
     after.run_at = None;
     after.wait_reason = None;
@@ -64,7 +98,7 @@ fn decide(job: &Job, report: &Report, reboots: u32, now: Timestamp) -> (Verb, Jo
         moves::end(&mut after, State::Cancelled, Some(Class::Cancelled), now);
         return (Verb::Abort, after);
     }
-    match report.outcome {
+    match &report.outcome {
         Outcome::Completed { .. } => {
             moves::end(&mut after, State::Completed, None, now);
             (Verb::Complete, after)
@@ -74,9 +108,15 @@ fn decide(job: &Job, report: &Report, reboots: u32, now: Timestamp) -> (Verb, Jo
             retryable,
             retry_after,
         } => {
+            let class = *class;
             after.class = Some(class);
             let again = retryable
                 .unwrap_or_else(|| class.disposition(report.exit_code) != Disposition::Fail);
+            if let Some(at) = facts.asked_for_all.filter(|_| again) {
+                after.attempt = job.attempt.saturating_sub(1);
+                schedule(&mut after, at, WaitReason::Limit);
+                return (Verb::Retry, after);
+            }
             if !again || job.attempts_left() == 0 {
                 moves::end(&mut after, State::Failed, Some(class), now);
                 return (Verb::Fail, after);
@@ -88,15 +128,24 @@ fn decide(job: &Job, report: &Report, reboots: u32, now: Timestamp) -> (Verb, Jo
         }
         Outcome::Snoozed { until } => {
             after.attempt = job.attempt.saturating_sub(1);
-            schedule(&mut after, until, WaitReason::Snooze);
+            schedule(&mut after, *until, WaitReason::Snooze);
             (Verb::Snooze, after)
+        }
+        Outcome::Limited { gate, class, .. } => {
+            after.attempt = job.attempt.saturating_sub(1);
+            after.class = Some(GateReason::of(*class).class());
+            after.state = State::Pending;
+            if !after.gates.contains(gate) {
+                after.gates.push(gate.clone());
+            }
+            (Verb::Limit, after)
         }
         Outcome::HandedBack => {
             after.attempt = job.attempt.saturating_sub(1);
             after.state = State::Pending;
             (Verb::HandBack, after)
         }
-        Outcome::Stalled { class } => stalled(after, class, reboots, now),
+        Outcome::Stalled { class } => stalled(after, *class, facts.reboots, now),
         Outcome::Cancelled => unreachable!("handled above"),
     }
 }
@@ -124,10 +173,17 @@ fn schedule(job: &mut Job, at: Timestamp, reason: WaitReason) {
 }
 
 /// Writes the end of an attempt, and returns the attempts that are dropped for it.
-fn write_attempt(tx: &Tx<'_>, fence: Fence, report: &Report, after: &Job) -> Done<Vec<Epoch>> {
+fn write_attempt(
+    tx: &Tx<'_>,
+    fence: Fence,
+    report: &Report,
+    after: &Job,
+    is_counted: bool,
+) -> Done<Vec<Epoch>> {
     let class = match &report.outcome {
         Outcome::Completed { .. } => None,
         Outcome::Failed { class, .. } | Outcome::Stalled { class } => Some(*class),
+        Outcome::Limited { class, .. } => Some(GateReason::of(*class).class()),
         Outcome::Snoozed { .. } => Some(Class::Snoozed),
         Outcome::HandedBack => Some(Class::Interrupted),
         Outcome::Cancelled => Some(Class::Cancelled),
@@ -139,9 +195,10 @@ fn write_attempt(tx: &Tx<'_>, fence: Fence, report: &Report, after: &Job) -> Don
             ":epoch": fence.epoch.0,
             ":ended_at": report.ended_at.as_millis(),
             ":class": class.map(Class::as_str),
+            ":counted": is_counted,
             ":exit_code": report.exit_code,
             ":signal": report.signal,
-            ":message": report.message,
+            ":message": message(report),
             ":user_ms": report.usage.map(|usage| whole(usage.user_ms)),
             ":system_ms": report.usage.map(|usage| whole(usage.system_ms)),
             ":max_rss_kib": report.usage.map(|usage| whole(usage.max_rss_kib)),
@@ -159,7 +216,7 @@ fn write_attempt(tx: &Tx<'_>, fence: Fence, report: &Report, after: &Job) -> Don
             named_params! {":job": after.id.0, ":result": serde_json::to_string(result)?},
         )?;
     }
-    if !matches!(class, Some(Class::Snoozed | Class::Interrupted)) {
+    if is_counted {
         return Ok(Vec::new());
     }
     tx.all(
@@ -167,6 +224,15 @@ fn write_attempt(tx: &Tx<'_>, fence: Fence, report: &Report, after: &Job) -> Don
         named_params! {":job": fence.job.0, ":kept": KEPT_UNCOUNTED},
         |row| row.get(0).map(Epoch),
     )
+}
+
+/// What a person is told of an attempt; of one that met a limit, what shows that.
+fn message(report: &Report) -> Option<&str> {
+    match (&report.message, &report.outcome) {
+        (Some(message), _) => Some(message),
+        (None, Outcome::Limited { evidence, .. }) => Some(evidence),
+        (None, _) => None,
+    }
 }
 
 /// The nearest number that a column holds: one attempt's absurd measurement must not keep the

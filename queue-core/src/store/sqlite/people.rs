@@ -6,7 +6,8 @@
 use super::{
     dependencies, enqueue,
     fault::Done,
-    lanes, limits, moves, sql,
+    lanes::{self, Conditions},
+    limits, moves, sql,
     tx::{SPACING, Tx},
 };
 use crate::{
@@ -178,6 +179,9 @@ fn change_fields(tx: &Tx<'_>, job: &mut Job, edit: &Edit) -> Done<()> {
         limits::check_fit(tx, limits)?;
         job.limits.clone_from(limits);
     }
+    if let Some(gates) = &edit.gates {
+        job.gates.clone_from(gates);
+    }
     if let Some(Some(at)) = edit.run_at
         && at < tx.now.wall
     {
@@ -215,7 +219,7 @@ fn write_fields(tx: &Tx<'_>, before: &Job, job: &Job) -> Done<()> {
         named_params! {":name": job.queue, ":now": tx.wall()},
     )?;
     let key = job.concurrency_key.as_deref().unwrap_or("");
-    let lane = lanes::lane_for(tx, &job.queue, &job.kind, &job.limits, key, job.priority)?;
+    let lane = lanes::lane_for(tx, &Conditions::of(job))?;
     if before.state == State::Pending {
         tx.touch_lane_of(job.id)?;
     }

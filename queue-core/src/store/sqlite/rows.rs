@@ -68,7 +68,7 @@ pub(super) fn optional_at(row: &Row<'_>, column: &str) -> rusqlite::Result<Optio
         .map(Timestamp::from_millis))
 }
 
-/// The narrow row of a job, with the limits of its lane.
+/// The narrow row of a job, with the limits and gates of its lane.
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let unique_key: Option<String> = row.get("unique_key")?;
     let unique = match unique_key {
@@ -100,6 +100,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         concurrency_key: Some(row.get::<_, String>("concurrency_key")?)
             .filter(|key| !key.is_empty()),
         limits: json(row, "limits")?,
+        gates: json(row, "gates")?,
         waiting_on: row.get("waiting_on")?,
         held_at: optional_at(row, "held_at")?,
         cancel_requested_at: optional_at(row, "cancel_requested_at")?,

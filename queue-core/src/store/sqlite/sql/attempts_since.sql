@@ -4,7 +4,8 @@
 select count(*) as attempts,
        count(*) filter (
          where attempt.class is not null
-           and attempt.class not in ('snoozed', 'interrupted', 'cancelled')
+           and attempt.class
+               not in ('snoozed', 'interrupted', 'cancelled', 'limit', 'auth', 'billing')
            and (job.epoch > attempt.epoch or job.state in ('scheduled', 'pending'))) as retries
   from attempt
   join job on job.id = attempt.job

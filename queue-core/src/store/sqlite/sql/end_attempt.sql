@@ -3,6 +3,7 @@
 update attempt
    set ended_at = :ended_at,
        class = :class,
+       counted = :counted,
        exit_code = :exit_code,
        signal = :signal,
        message = :message,

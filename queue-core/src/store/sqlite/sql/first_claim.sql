@@ -7,12 +7,11 @@ select first.claimed_at
  where first.job = :job
    and first.number = 1
    and (job.attempt > 0
-        or (select class
+        or (select counted
               from attempt
              where job = :job
              order by epoch desc
-             limit 1)
-           in ('snoozed', 'interrupted', 'lease_expired', 'worker_died', 'rebooted'))
+             limit 1) = 0)
    and not exists (
          select 1
            from attempt as before
@@ -23,7 +22,6 @@ select first.claimed_at
                    where job = :job
                      and epoch < first.epoch)
             and before.number = 1
-            and before.class
-                in ('snoozed', 'interrupted', 'lease_expired', 'worker_died', 'rebooted'))
+            and before.counted = 0)
  order by first.epoch desc
  limit 1;

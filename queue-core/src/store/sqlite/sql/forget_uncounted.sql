@@ -2,12 +2,12 @@
 -- Changes no row as long as there are few; gives the epochs of those that are gone.
 delete from attempt
  where job = :job
+   and counted = 0
    and epoch <= (
          select epoch
            from attempt
           where job = :job
-            and class in ('snoozed', 'interrupted')
+            and counted = 0
           order by epoch desc
           limit 1 offset :kept)
-   and class in ('snoozed', 'interrupted')
 returning epoch;

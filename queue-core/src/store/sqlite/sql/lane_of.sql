@@ -5,5 +5,6 @@ select id
  where queue = :queue
    and kind = :kind
    and limits = :limits
+   and gates = :gates
    and concurrency_key = :concurrency_key
    and priority = :priority;

@@ -1,5 +1,5 @@
--- reopen_all_lanes: let the buckets decide anew, after one of them was changed.
+-- reopen_all_lanes: let buckets and gates decide anew, after a bucket or a queue was changed.
 -- Changes as many rows as lanes were shut.
 update lane
-   set shut_at = null, shut_until = null, shut_by = null
+   set shut_at = null, shut_until = null, shut_by = null, shut_by_gate = null
  where shut_until is not null;

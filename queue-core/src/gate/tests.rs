@@ -1,0 +1,310 @@
+//! The gate as a state machine: what opens it, what closes it, and for how long.
+
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(1_000_000_000 + seconds * 1_000)
+}
+
+fn fence(job: i64) -> Fence {
+    Fence {
+        job: JobId(job),
+        epoch: Epoch(job),
+        holder: Holder(1),
+    }
+}
+
+/// What job `job` met at `seconds`.
+fn met(job: i64, reason: GateReason, until: Option<Timestamp>, seconds: i64) -> Met {
+    Met {
+        reason,
+        until,
+        at: at(seconds),
+        evidence: Some(format!("job {job} was told so")),
+        by: format!("job {job}"),
+        attempt: Some((JobId(job), Epoch(job))),
+    }
+}
+
+/// A gate that job 1 closed at 0 for an hour.
+fn closed() -> Gate {
+    let mut gate = Gate::default();
+    gate.limited(&met(1, GateReason::Limit, Some(at(3_600)), 0), at(0));
+    gate
+}
+
+fn until(gate: &Gate) -> Option<Timestamp> {
+    gate.closing().expect("the gate is closed").until
+}
+
+/// The moment at which the gate lets the next job try.
+fn opens(gate: &Gate) -> Timestamp {
+    until(gate).expect("the gate opens by itself")
+}
+
+/// Lets job `job` try at the moment the gate allows it, and gives that moment in seconds.
+fn probe(gate: &mut Gate, job: i64) -> i64 {
+    let now = opens(gate);
+    assert_eq!(gate.admit(now), Admission::Granted);
+    gate.start(fence(job), now);
+    assert_eq!(gate.state(now), GateState::HalfOpen);
+    (now.as_millis() - at(0).as_millis()) / 1_000
+}
+
+#[test]
+fn a_limit_closes_the_gate_until_shortly_after_it_lifts() {
+    let gate = closed();
+    let until = opens(&gate);
+    assert!(until > at(3_600) && until <= at(3_630), "{until}");
+    assert_eq!(gate.admit(at(3_600)), Admission::Wait(until));
+    assert_eq!(gate.state(at(3_600)), GateState::Closed);
+    assert_eq!(gate.admit(until), Admission::Granted);
+    assert_eq!(gate.state(until), GateState::HalfOpen);
+    let closing = gate.closing().unwrap();
+    assert_eq!(closing.evidence.as_deref(), Some("job 1 was told so"));
+    assert_eq!(closing.set_by, "job 1");
+}
+
+#[test]
+fn one_job_tries_and_the_others_wait_for_it() {
+    let mut gate = closed();
+    let now = at(probe(&mut gate, 2));
+    assert!(matches!(gate.admit(now), Admission::Wait(next) if next > now));
+    gate.passed(JobId(7), Epoch(7), now);
+    assert_eq!(
+        gate.state(now),
+        GateState::HalfOpen,
+        "job 7 started before the gate closed"
+    );
+    gate.passed(JobId(2), Epoch(2), now);
+    assert_eq!(gate.state(now), GateState::Open);
+}
+
+// T24: what waited is let go one by one, never earlier than the limit said.
+#[test]
+fn after_a_probe_the_rest_starts_one_by_one() {
+    let mut gate = closed();
+    let now = at(probe(&mut gate, 2));
+    gate.passed(JobId(2), Epoch(2), now);
+    assert_eq!(
+        gate.admit(now),
+        Admission::Wait(now.saturating_add(RELEASE_GAP))
+    );
+    let next = now.saturating_add(RELEASE_GAP);
+    assert_eq!(gate.admit(next), Admission::Granted);
+    gate.start(fence(3), next);
+    assert!(matches!(gate.admit(next), Admission::Wait(_)));
+    let later = now.saturating_add(RELEASE_FOR);
+    gate.start(fence(4), later);
+    assert_eq!(gate.admit(later), Admission::Granted, "without a stagger");
+    gate.stagger = 10 * RELEASE_GAP;
+    gate.start(fence(5), later);
+    let apart = later.saturating_add(10 * RELEASE_GAP);
+    assert_eq!(gate.admit(later), Admission::Wait(apart));
+}
+
+#[test]
+fn a_probe_that_runs_for_two_minutes_is_through() {
+    let mut gate = closed();
+    let since = probe(&mut gate, 2);
+    gate.watch(ProbeLook::Runs(Holder(1)), at(since + 119));
+    assert_eq!(gate.state(at(since + 119)), GateState::HalfOpen);
+    gate.watch(ProbeLook::Unknown, at(since + 500));
+    assert_eq!(gate.state(at(since + 500)), GateState::HalfOpen);
+    gate.watch(ProbeLook::Runs(Holder(2)), at(since + 500));
+    assert_eq!(
+        gate.state(at(since + 500)),
+        GateState::HalfOpen,
+        "its worker died: nobody knows what it did meanwhile"
+    );
+    gate.watch(ProbeLook::Runs(Holder(2)), at(since + 620));
+    assert_eq!(gate.state(at(since + 620)), GateState::Open);
+}
+
+#[test]
+fn a_probe_that_is_gone_leaves_its_place_to_the_next() {
+    for leave in [
+        |gate: &mut Gate, _| gate.left(JobId(2), Epoch(2)),
+        |gate: &mut Gate, now| gate.watch(ProbeLook::Gone, now),
+    ] {
+        let mut gate = closed();
+        let now = at(probe(&mut gate, 2));
+        gate.left(JobId(2), Epoch(9));
+        assert_eq!(gate.probe().map(|probe| probe.job), Some(JobId(2)));
+        leave(&mut gate, now);
+        assert_eq!(gate.state(now), GateState::HalfOpen);
+        assert_eq!(gate.admit(now), Admission::Granted);
+    }
+}
+
+#[test]
+fn the_later_end_wins() {
+    let mut gate = closed();
+    let first = opens(&gate);
+    gate.limited(&met(2, GateReason::Limit, Some(at(600)), 5), at(5));
+    assert_eq!(opens(&gate), first, "an earlier one shortens nothing");
+    gate.limited(&met(2, GateReason::Limit, None, 5), at(5));
+    assert_eq!(opens(&gate), first, "who knows no time adds none");
+    gate.limited(&met(2, GateReason::Limit, Some(at(7_200)), 5), at(5));
+    assert!(opens(&gate) > at(7_200));
+    gate.limited(&met(3, GateReason::Auth, None, 6), at(6));
+    assert_eq!(until(&gate), None, "only a person can mend that");
+    gate.limited(&met(4, GateReason::Limit, Some(at(9_000)), 7), at(7));
+    assert!(gate.awaits_person());
+    assert_eq!(gate.admit(at(100_000)), Admission::Never);
+}
+
+#[test]
+fn a_probe_that_meets_a_later_limit_moves_the_gate() {
+    let mut gate = closed();
+    let now = probe(&mut gate, 2);
+    let later = at(now + 7_200);
+    gate.limited(
+        &met(2, GateReason::Limit, Some(later), now + 1),
+        at(now + 1),
+    );
+    assert!(opens(&gate) > later);
+    assert_eq!(gate.closing().unwrap().tries, 1);
+}
+
+// claude-limit-stale: the same limit is shown after it has lifted.
+#[test]
+fn a_stale_limit_climbs_the_ladder_and_then_passes() {
+    let mut gate = closed();
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        let now = probe(&mut gate, 2);
+        gate.limited(&met(2, GateReason::Limit, Some(at(3_600)), now), at(now));
+        waits.push(opens(&gate).since(at(now)) / 60);
+    }
+    let minutes: Vec<u64> = waits.iter().map(Duration::as_secs).collect();
+    assert_eq!(minutes, [30, 60, 60, 60, 60]);
+    let now = probe(&mut gate, 2);
+    gate.passed(JobId(2), Epoch(2), at(now));
+    assert_eq!(gate.state(at(now)), GateState::Open);
+    gate.limited(&met(3, GateReason::Limit, None, now), at(now));
+    assert_eq!(opens(&gate), at(now).saturating_add(15 * MINUTE));
+}
+
+#[test]
+fn a_limit_that_moves_on_with_each_probe_is_not_asked_all_the_time() {
+    let mut gate = closed();
+    for tries in 1..10 {
+        let now = probe(&mut gate, 2);
+        gate.limited(&met(2, GateReason::Limit, Some(at(now + 1)), now), at(now));
+        let wait = opens(&gate).since(at(now));
+        assert_eq!(wait >= LEAST_WAIT, tries >= DISTRUSTED_AFTER, "{wait:?}");
+    }
+}
+
+#[test]
+fn a_limit_beyond_eight_days_waits_for_a_person() {
+    let mut gate = Gate::default();
+    let far = at(0).saturating_add(LONGEST_CLOSED + MINUTE);
+    gate.limited(&met(1, GateReason::Limit, Some(far), 0), at(0));
+    assert!(gate.awaits_person());
+    let mut gate = Gate::default();
+    let near = at(0).saturating_add(LONGEST_CLOSED - MINUTE);
+    gate.limited(&met(1, GateReason::Limit, Some(near), 0), at(0));
+    assert!(!gate.awaits_person());
+}
+
+#[test]
+fn what_was_met_long_ago_counts_from_then() {
+    // Its worker was dead until now; the limit has lifted meanwhile.
+    let mut gate = Gate::default();
+    gate.limited(&met(1, GateReason::Limit, Some(at(3_600)), 0), at(9_000));
+    assert_eq!(gate.state(at(9_000)), GateState::HalfOpen, "one job tries");
+    let mut gate = Gate::default();
+    gate.limited(&met(1, GateReason::Limit, None, 0), at(60));
+    assert_eq!(opens(&gate), at(0).saturating_add(15 * MINUTE));
+}
+
+#[test]
+fn a_person_may_do_as_they_like() {
+    let close = |until| CloseGate {
+        until,
+        why: Some("night".to_owned()),
+        by: "a person".to_owned(),
+    };
+    let mut gate = closed();
+    gate.close(&close(Some(at(60))), at(1));
+    assert_eq!(opens(&gate), at(60), "not a moment later");
+    gate.close(&close(None), at(1));
+    assert_eq!(gate.admit(at(1_000_000)), Admission::Never);
+    gate.open();
+    assert_eq!(gate, Gate::default());
+}
+
+// T5: an outage closes the gate, and from then on costs one try every few minutes.
+#[test]
+fn three_jobs_whose_provider_is_away_close_the_gate_for_some_minutes() {
+    let mut gate = Gate::default();
+    let away = |job, seconds| met(job, GateReason::Breaker, None, seconds);
+    for (job, now) in [(1, 0), (1, 1), (1, 2), (2, 3)] {
+        assert!(!gate.unavailable(&away(job, now), at(now)));
+        assert_eq!(gate.state(at(now)), GateState::Open, "two jobs at the most");
+    }
+    gate.unavailable(&away(3, 400), at(400));
+    assert_eq!(
+        gate.state(at(400)),
+        GateState::Open,
+        "the others are long ago"
+    );
+    gate.unavailable(&away(4, 401), at(401));
+    gate.passed(JobId(9), Epoch(9), at(402));
+    gate.unavailable(&away(5, 403), at(403));
+    assert_eq!(gate.state(at(403)), GateState::Open, "job 9 was answered");
+    gate.unavailable(&away(6, 404), at(404));
+    gate.unavailable(&away(7, 405), at(405));
+    assert_eq!(gate.closing().unwrap().reason, GateReason::Breaker);
+    assert_eq!(opens(&gate), at(405 + 300));
+    let mut waits = Vec::new();
+    for job in 10..14 {
+        let now = probe(&mut gate, job);
+        assert!(gate.unavailable(&away(job, now), at(now)));
+        waits.push(opens(&gate).since(at(now)).as_secs() / 60);
+    }
+    assert_eq!(waits, [10, 15, 15, 15]);
+}
+
+#[test]
+fn a_clock_set_back_makes_no_wait_longer() {
+    let day = Duration::from_secs(86_400);
+    let mut gate = Gate::default();
+    let wrong = at(0).saturating_add(400 * day);
+    let mut told = met(1, GateReason::Limit, None, 0);
+    told.at = wrong;
+    gate.limited(&told, wrong);
+    gate.mend_clock(at(0));
+    assert_eq!(opens(&gate), at(0).saturating_add(15 * MINUTE));
+    gate.mend_clock(at(60));
+    assert_eq!(opens(&gate), at(0).saturating_add(15 * MINUTE));
+
+    let mut gate = closed();
+    let now = at(probe(&mut gate, 2));
+    gate.passed(JobId(2), Epoch(2), now);
+    gate.mend_clock(at(0));
+    assert_eq!(gate.admit(at(0)), Admission::Granted);
+    assert!(HOUR < now.since(at(0)));
+}
+
+#[test]
+fn an_evidence_is_cut_between_characters() {
+    let mut gate = Gate::default();
+    let mut told = met(1, GateReason::Limit, None, 0);
+    told.evidence = Some("ü".repeat(MOST_EVIDENCE));
+    gate.limited(&told, at(0));
+    let kept = gate.closing().unwrap().evidence.clone().unwrap();
+    assert_eq!(kept.len(), MOST_EVIDENCE);
+    told.evidence = Some("x".to_owned() + &"ü".repeat(MOST_EVIDENCE));
+    let mut gate = Gate::default();
+    gate.limited(&told, at(0));
+    assert_eq!(
+        gate.closing().unwrap().evidence.as_ref().unwrap().len(),
+        MOST_EVIDENCE - 1
+    );
+}

@@ -1,0 +1,407 @@
+//! Gates: one row each, asked in the transaction of a claim and told in that of an outcome.
+//!
+//! What a gate makes of it is decided by [`crate::gate`]; here it is read, written, and kept in
+//! step with the lanes. [`Gates`] is what one claim looks at. What always holds: a lane is shut by a
+//! gate at most until that gate may let it through, and whoever opens a gate opens its lanes.
+
+use super::{fault::Done, lanes, rows, sql, tx, tx::Tx};
+use crate::{
+    attempt::{Outcome, Report},
+    clock::{BootId, Timestamp},
+    error::Error,
+    gate::{
+        Admission, Closing, Gate, GateName, GateReason, GateState, GateStatus, Met, Probe,
+        ProbeLook, RELEASE_GAP, Stand,
+    },
+    job::{Job, JobId},
+    lease::{Epoch, Fence, Holder},
+    state::Class,
+    why::Cause,
+};
+use rusqlite::{Connection, Row, named_params};
+use std::{collections::BTreeMap, time::Duration};
+
+/// How long a lane is left alone that waits for a person; whoever opens the gate opens it.
+const PERSONS_TURN: Duration = Duration::from_secs(3_600);
+
+// ── Claiming ────────────────────────────────────────────────────────────────────────────────
+
+/// The gates that one claim looked at, and the lanes that it found shut.
+#[derive(Default)]
+pub(super) struct Gates {
+    /// As they stand, and as they are stored.
+    known: BTreeMap<GateName, (Gate, Gate)>,
+    shut: Vec<(i64, GateName, Timestamp)>,
+}
+
+impl Gates {
+    /// Whether every gate that a lane passes lets one more of its jobs start. If not, the lane is
+    /// to be left out until the last of them may.
+    pub(super) fn admit(&mut self, tx: &Tx<'_>, lane: i64, names: &[GateName]) -> Done<bool> {
+        let now = tx.now.wall;
+        let mut last: Option<(Timestamp, &GateName)> = None;
+        for name in names {
+            let until = match self.gate(tx, name)?.admit(now) {
+                Admission::Granted => continue,
+                Admission::Wait(until) => until,
+                Admission::Never => now.saturating_add(PERSONS_TURN),
+            };
+            if last.is_none_or(|(other, _)| until > other) {
+                last = Some((until, name));
+            }
+        }
+        let Some((until, name)) = last else {
+            return Ok(true);
+        };
+        self.shut.push((lane, name.clone(), until));
+        Ok(false)
+    }
+
+    /// Notes the start of a job that was admitted.
+    pub(super) fn start(&mut self, names: &[GateName], fence: Fence, now: Timestamp) {
+        for name in names {
+            if let Some((gate, _)) = self.known.get_mut(name) {
+                gate.start(fence, now);
+            }
+        }
+    }
+
+    /// Writes what changed, and shuts the lanes that have to wait.
+    pub(super) fn write(self, tx: &Tx<'_>) -> Done<()> {
+        for (name, (gate, stored)) in &self.known {
+            if gate != stored {
+                write(tx, name, gate)?;
+            }
+        }
+        for (lane, gate, until) in &self.shut {
+            lanes::shut_by_gate(tx, *lane, gate, *until)?;
+        }
+        Ok(())
+    }
+
+    fn gate(&mut self, tx: &Tx<'_>, name: &GateName) -> Done<&mut Gate> {
+        if !self.known.contains_key(name) {
+            let stored = read(tx, name)?;
+            let gate = looked_after(tx, stored.clone())?;
+            self.known.insert(name.clone(), (gate, stored));
+        }
+        let (gate, _) = self.known.get_mut(name).expect("it was just put there");
+        Ok(gate)
+    }
+}
+
+/// A gate after a look at the clock and at its probe.
+fn looked_after(tx: &Tx<'_>, mut gate: Gate) -> Done<Gate> {
+    gate.mend_clock(tx.now.wall);
+    if let Some(probe) = gate.probe() {
+        let look = look_at(tx, probe)?;
+        gate.watch(look, tx.now.wall);
+    }
+    Ok(gate)
+}
+
+fn look_at(tx: &Tx<'_>, probe: &Probe) -> Done<ProbeLook> {
+    let values = named_params! {
+        ":job": probe.job.0, ":epoch": probe.epoch.0, ":now": tx.wall(),
+        ":boot": tx.now.boot.as_ref().map(BootId::as_str), ":mono": tx.now.mono,
+    };
+    let found = tx.one(sql::PROBE_LOOK, values, |row| {
+        Ok((Holder(row.get("holder")?), row.get("stands")?))
+    })?;
+    Ok(match found {
+        None => ProbeLook::Gone,
+        Some((holder, true)) => ProbeLook::Runs(holder),
+        Some((_, false)) => ProbeLook::Unknown,
+    })
+}
+
+// ── Outcomes ────────────────────────────────────────────────────────────────────────────────
+
+/// Attempts were let through by all of their gates.
+pub(super) fn passed(tx: &Tx<'_>, job: &Job, epoch: Epoch) -> Done<()> {
+    for name in &job.gates {
+        change(tx, name, |gate| gate.passed(job.id, epoch, tx.now.wall))?;
+    }
+    Ok(())
+}
+
+/// What an outcome came to at the gates of its job.
+#[derive(Default)]
+pub(super) struct AtGates {
+    /// Those that closed, or that from now on wait for a person.
+    pub(super) closed: Vec<(GateName, Closing)>,
+    /// Set where the attempt asked on behalf of all and its provider was not available: when to
+    /// try its job again, after others.
+    pub(super) asked_for_all: Option<Timestamp>,
+}
+
+/// Tells the gates of a job how its attempt ended.
+pub(super) fn attempt_ended(
+    tx: &Tx<'_>,
+    job: &Job,
+    epoch: Epoch,
+    report: &Report,
+) -> Done<AtGates> {
+    let mut at_gates = AtGates::default();
+    match &report.outcome {
+        Outcome::Limited { gate, .. } => {
+            let met = met(job, epoch, report);
+            at_gates.change(tx, gate, |gate| gate.limited(&met, tx.now.wall))?;
+            for other in job.gates.iter().filter(|other| *other != gate) {
+                change(tx, other, |gate| gate.left(job.id, epoch))?;
+            }
+        }
+        Outcome::Failed {
+            class: Class::Unavailable,
+            ..
+        } => {
+            let met = met(job, epoch, report);
+            for name in &job.gates {
+                let was_probe =
+                    at_gates.change(tx, name, |gate| gate.unavailable(&met, tx.now.wall))?;
+                at_gates.ask_again(was_probe, name);
+            }
+        }
+        outcome => {
+            for name in &job.gates {
+                change(tx, name, |gate| match has_tried(outcome) {
+                    true => gate.passed(job.id, epoch, tx.now.wall),
+                    false => gate.left(job.id, epoch),
+                })?;
+            }
+        }
+    }
+    Ok(at_gates)
+}
+
+impl AtGates {
+    /// Changes a gate, and notes whether that closed it.
+    fn change<T>(
+        &mut self,
+        tx: &Tx<'_>,
+        name: &GateName,
+        change_it: impl FnOnce(&mut Gate) -> T,
+    ) -> Done<T> {
+        let (answer, closing) = change(tx, name, |gate| {
+            let (was, awaited) = (gate.state(tx.now.wall), gate.awaits_person());
+            let answer = change_it(gate);
+            let is_news = was != GateState::Closed || (gate.awaits_person() && !awaited);
+            let closing = gate.closing().filter(|_| gate.probe().is_none() && is_news);
+            (answer, closing.cloned())
+        })?;
+        self.closed
+            .extend(closing.map(|closing| (name.clone(), closing)));
+        Ok(answer)
+    }
+
+    /// The probe of a gate found its provider away.
+    fn ask_again(&mut self, was_probe: bool, name: &GateName) {
+        if was_probe {
+            let closed = self.closed.iter().find(|(gate, _)| gate == name);
+            let until = closed.and_then(|(_, closing)| closing.until);
+            let after = until.map(|until| until.saturating_add(RELEASE_GAP));
+            self.asked_for_all = self.asked_for_all.max(after);
+        }
+    }
+}
+
+/// What an attempt met, in the words of its report.
+fn met(job: &Job, epoch: Epoch, report: &Report) -> Met {
+    let (reason, until, evidence) = match &report.outcome {
+        Outcome::Limited {
+            class,
+            until,
+            evidence,
+            ..
+        } => (GateReason::of(*class), *until, Some(evidence.clone())),
+        _ => (GateReason::Breaker, None, report.message.clone()),
+    };
+    Met {
+        reason,
+        until,
+        at: report.ended_at,
+        evidence,
+        by: format!("job {}", job.id),
+        attempt: Some((job.id, epoch)),
+    }
+}
+
+/// Whether an attempt that ended so has asked its provider for something and was not turned away.
+fn has_tried(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Completed { .. } => true,
+        Outcome::Failed { class, .. } => !matches!(
+            class,
+            Class::SpawnFailed | Class::BadCwd | Class::BadPayload | Class::Usage
+        ),
+        Outcome::Limited { .. }
+        | Outcome::Snoozed { .. }
+        | Outcome::HandedBack
+        | Outcome::Cancelled
+        | Outcome::Stalled { .. } => false,
+    }
+}
+
+// ── People ──────────────────────────────────────────────────────────────────────────────────
+
+/// Changes a gate, and lets its lanes ask anew where it stands otherwise than before.
+pub(super) fn change<T>(
+    tx: &Tx<'_>,
+    name: &GateName,
+    change: impl FnOnce(&mut Gate) -> T,
+) -> Done<T> {
+    let stored = read(tx, name)?;
+    let mut gate = looked_after(tx, stored.clone())?;
+    let answer = change(&mut gate);
+    if gate != stored {
+        write(tx, name, &gate)?;
+        tx.run(
+            sql::REOPEN_LANES_OF_GATE,
+            named_params! {":gate": name.as_str()},
+        )?;
+    }
+    Ok(answer)
+}
+
+/// Changes a gate that a person names, which need not be there yet, and says how it stands then.
+pub(super) fn set(
+    tx: &Tx<'_>,
+    name: &GateName,
+    change_it: impl FnOnce(&mut Gate),
+) -> Done<GateStatus> {
+    change(tx, name, change_it)?;
+    let known = all(tx.connection(), Some(name))?.pop();
+    Ok(known.unwrap_or_else(|| GateStatus::unknown(name.clone())))
+}
+
+/// Opens a gate. `GateNotFound` where nothing is known of it and no job passes it.
+pub(super) fn open(tx: &Tx<'_>, name: &GateName) -> Done<GateStatus> {
+    if all(tx.connection(), Some(name))?.is_empty() {
+        return Err(Error::GateNotFound(name.clone()).into());
+    }
+    set(tx, name, Gate::open)
+}
+
+/// All gates, or the one of a name.
+pub(super) fn all(c: &Connection, name: Option<&GateName>) -> Done<Vec<GateStatus>> {
+    let values = named_params! {":name": name.map(GateName::as_str)};
+    tx::all(c, sql::ALL_GATES, values, |row| {
+        let is_kept = row.get::<_, Option<String>>("stand")?.is_some();
+        Ok(GateStatus {
+            name: rows::word(row, "name")?,
+            gate: if is_kept { gate(row)? } else { Gate::default() },
+            waiting: row.get("waiting")?,
+        })
+    })
+}
+
+/// What the gates of a job keep it waiting for.
+pub(super) fn causes(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
+    let mut causes = Vec::new();
+    for name in &job.gates {
+        let values = named_params! {":name": name.as_str()};
+        let Some(mut gate) = tx::one(c, sql::GATE, values, gate)? else {
+            continue;
+        };
+        gate.mend_clock(now);
+        let until = match gate.admit(now) {
+            Admission::Granted => continue,
+            Admission::Wait(until) => until,
+            Admission::Never => now,
+        };
+        let gate_name = name.clone();
+        causes.push(match gate.stand {
+            Stand::Closed(closing) => Cause::GateClosed {
+                gate: gate_name,
+                closing,
+            },
+            Stand::Probing(closing, probe) => Cause::GateProbed {
+                gate: gate_name,
+                closing,
+                probe: probe.job,
+            },
+            Stand::Open => Cause::GateStaggered {
+                gate: gate_name,
+                until,
+            },
+        });
+    }
+    Ok(causes)
+}
+
+// ── Rows ────────────────────────────────────────────────────────────────────────────────────
+
+fn read(tx: &Tx<'_>, name: &GateName) -> Done<Gate> {
+    let stored = tx.one(sql::GATE, named_params! {":name": name.as_str()}, gate)?;
+    Ok(stored.unwrap_or_default())
+}
+
+fn gate(row: &Row<'_>) -> rusqlite::Result<Gate> {
+    let stand = match rows::word(row, "stand")? {
+        GateState::Open => Stand::Open,
+        GateState::Closed => Stand::Closed(closing(row)?),
+        GateState::HalfOpen => Stand::Probing(
+            closing(row)?,
+            Probe {
+                job: JobId(row.get("probe_job")?),
+                epoch: Epoch(row.get("probe_epoch")?),
+                holder: Holder(row.get("probe_holder")?),
+                since: rows::at(row, "probe_since")?,
+            },
+        ),
+    };
+    Ok(Gate {
+        stand,
+        stagger: Duration::from_millis(row.get("stagger_ms")?),
+        last_start: rows::optional_at(row, "last_start")?,
+        passed_at: rows::optional_at(row, "passed_at")?,
+        failures: rows::json(row, "failures")?,
+    })
+}
+
+fn closing(row: &Row<'_>) -> rusqlite::Result<Closing> {
+    Ok(Closing {
+        reason: rows::word(row, "reason")?,
+        until: rows::optional_at(row, "until")?,
+        since: rows::at(row, "since")?,
+        evidence: row.get("evidence")?,
+        set_by: row.get("set_by")?,
+        tries: row.get("tries")?,
+    })
+}
+
+fn write(tx: &Tx<'_>, name: &GateName, gate: &Gate) -> Done<()> {
+    if *gate == Gate::default() {
+        tx.run(sql::REMOVE_GATE, named_params! {":name": name.as_str()})?;
+        return Ok(());
+    }
+    let stand = match &gate.stand {
+        Stand::Open => GateState::Open,
+        Stand::Closed(_) => GateState::Closed,
+        Stand::Probing(..) => GateState::HalfOpen,
+    };
+    let (closing, probe) = (gate.closing(), gate.probe());
+    let millis = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
+    tx.run(
+        sql::SET_GATE,
+        named_params! {
+            ":name": name.as_str(),
+            ":stand": stand.as_str(),
+            ":reason": closing.map(|closing| closing.reason.as_str()),
+            ":until": millis(closing.and_then(|closing| closing.until)),
+            ":since": millis(closing.map(|closing| closing.since)),
+            ":evidence": closing.and_then(|closing| closing.evidence.as_ref()),
+            ":set_by": closing.map(|closing| &closing.set_by),
+            ":tries": closing.map_or(0, |closing| closing.tries),
+            ":probe_job": probe.map(|probe| probe.job.0),
+            ":probe_epoch": probe.map(|probe| probe.epoch.0),
+            ":probe_holder": probe.map(|probe| probe.holder.0),
+            ":probe_since": millis(probe.map(|probe| probe.since)),
+            ":stagger_ms": i64::try_from(gate.stagger.as_millis()).unwrap_or(i64::MAX),
+            ":last_start": millis(gate.last_start),
+            ":passed_at": millis(gate.passed_at),
+            ":failures": serde_json::to_string(&gate.failures)?,
+        },
+    )?;
+    Ok(())
+}
