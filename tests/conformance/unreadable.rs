@@ -122,6 +122,38 @@ fn a_dependant_that_cannot_be_read_does_not_keep_its_parent_from_ending() {
 }
 
 #[test]
+fn an_attempt_that_cannot_be_read_keeps_no_other_from_being_adopted() {
+    let q = TestQueue::new();
+    let jobs = q.enqueue_many(3, &job("x"));
+    for lease in &q.claim_many("a", 3) {
+        q.started(lease).unwrap();
+    }
+    q.spoil_attempt(jobs[0]);
+    q.advance(LEASE + SECOND);
+    let orphans = q.adopt("b");
+    let found: Vec<_> = orphans.iter().map(|orphan| orphan.was.job).collect();
+    assert_eq!(found, jobs, "it is adopted, too: its job can be read");
+    assert_eq!(orphans[0].process, None, "its process is not known");
+    assert!(orphans[1].process.is_some());
+    for orphan in orphans {
+        q.complete(orphan.lease).unwrap();
+    }
+}
+
+#[test]
+fn a_job_whose_attempt_cannot_be_counted_fails_and_the_others_are_adopted() {
+    let q = TestQueue::new();
+    let jobs = q.enqueue_many(2, &job("x"));
+    assert_eq!(q.claim_many("a", 2).len(), 2);
+    q.spoil_number(jobs[0]);
+    q.advance(LEASE + SECOND);
+    let orphans = q.adopt("b");
+    let found: Vec<_> = orphans.iter().map(|orphan| orphan.was.job).collect();
+    assert_eq!(found, jobs[1..]);
+    assert_eq!(q.state(jobs[0]), State::Failed);
+}
+
+#[test]
 fn a_running_job_that_cannot_be_read_is_taken_over_and_ended_when_its_worker_dies() {
     let q = TestQueue::new();
     let spoiled = q.enqueue("x");

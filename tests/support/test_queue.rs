@@ -246,13 +246,27 @@ impl TestQueue {
 
     /// Makes the retry policy in a job's row unreadable, as somebody who edits the file might.
     pub fn spoil_row(&self, job: JobId) {
+        self.spoil(job, "update job set backoff = 'no such' where id = ?");
+    }
+
+    /// Makes the process in the rows of a job's attempts unreadable.
+    pub fn spoil_attempt(&self, job: JobId) {
+        self.spoil(
+            job,
+            "update attempt set pid = -7, pid_started = -7 where job = ?",
+        );
+    }
+
+    /// Makes a job's count of attempts one that cannot be.
+    pub fn spoil_number(&self, job: JobId) {
+        self.spoil(job, "update job set attempt = 5000000000 where id = ?");
+    }
+
+    fn spoil(&self, job: JobId, statement: &str) {
         match self.engine {
             Engine::Sqlite => {
                 let changed = rusqlite::Connection::open(self.file())
-                    .and_then(|connection| {
-                        let spoil = "update job set backoff = 'no such' where id = ?";
-                        connection.execute(spoil, [job.0])
-                    })
+                    .and_then(|connection| connection.execute(statement, [job.0]))
                     .expect("the file of the store can be opened beside it");
                 assert_eq!(changed, 1, "job {job} is there");
             }

@@ -1,6 +1,11 @@
 //! Leases: who may write about a running job, and until when.
 
-use super::{fault::Done, rows, sql, tx::Tx};
+use super::{
+    fault::Done,
+    rows, sql,
+    tx::Tx,
+    unreadable::{self, Step},
+};
 use crate::{
     attempt::{Orphan, Started},
     checkpoint::MAX_BYTES,
@@ -109,64 +114,97 @@ fn fence(row: &Row<'_>) -> rusqlite::Result<Fence> {
 }
 
 /// Takes over leases that ran out. From then on the worker that had them can write nothing.
+///
+/// A row that cannot be read keeps no other one from being taken over.
 pub(super) fn adopt(tx: &Tx<'_>, cycle: &Cycle) -> Done<Vec<Orphan>> {
     if cycle.adopt == 0 {
         return Ok(Vec::new());
     }
     let term = Term::from_now(tx, cycle.lease_for);
-    let expired = tx.all(
+    let found = tx.all(
         sql::EXPIRED_LEASES,
         named_params! {
             ":boot": term.boot, ":mono": tx.now.mono, ":now": tx.wall(),
             ":most": i64::try_from(cycle.adopt).unwrap_or(i64::MAX),
             ":dead": serde_json::to_string(&cycle.dead)?,
         },
-        |row| {
-            let attempt: u32 = row.get("attempt")?;
-            let class = if row.get("rebooted")? {
-                Class::Rebooted
-            } else if row.get("died")? {
-                Class::WorkerDied
-            } else {
-                Class::LeaseExpired
-            };
-            let boot = row.get::<_, Option<String>>("boot")?.map(BootId::from);
-            Ok((fence(row)?, attempt, class, boot, rows::started(row)?))
-        },
+        |row| Ok((JobId(row.get("id")?), expired(row))),
     )?;
-    let mut orphans = Vec::with_capacity(expired.len());
-    for (was, attempt, class, boot, process) in expired {
-        let taken = tx.run(
-            sql::ADOPT_JOB,
-            named_params! {
-                ":job": was.job.0, ":epoch": was.epoch.0, ":holder": was.holder.0,
-                ":worker": cycle.worker.0, ":boot": term.boot, ":until": term.until,
-                ":expires_at": term.expires_at.as_millis(),
-            },
-        )?;
-        debug_assert_eq!(taken, 1, "the row was read in this transaction");
-        failpoint::hit("rescue.job_taken");
-        tx.run(
-            sql::ADOPT_ATTEMPT,
-            named_params! {
-                ":job": was.job.0, ":epoch": was.epoch.0, ":worker": cycle.worker.0,
-            },
-        )?;
-        failpoint::hit("rescue.attempt_written");
-        let fence = Fence {
-            holder: Holder(was.holder.0 + 1),
-            ..was
-        };
-        let lease = Lease::granted(fence, cycle.worker, attempt, term.expires_at);
-        orphans.push(Orphan {
-            lease,
-            was,
-            class,
-            boot,
-            process,
-        });
+    let mut orphans = Vec::with_capacity(found.len());
+    for (job, read) in found {
+        let step = || take_over(tx, cycle, &term, read?);
+        if let Step::Done(orphan) = unreadable::own(tx, job, step)? {
+            orphans.push(orphan);
+        }
     }
     Ok(orphans)
+}
+
+/// A lease that ran out.
+struct Expired {
+    was: Fence,
+    attempt: u32,
+    class: Class,
+    boot: Option<BootId>,
+    process: Option<Started>,
+}
+
+fn expired(row: &Row<'_>) -> rusqlite::Result<Expired> {
+    let class = if row.get("rebooted")? {
+        Class::Rebooted
+    } else if row.get("died")? {
+        Class::WorkerDied
+    } else {
+        Class::LeaseExpired
+    };
+    // Of the attempt's own row nothing is needed to take it over. What cannot be read of it counts
+    // as not recorded; the attempt's directory names the process as well.
+    let boot = row.get::<_, Option<String>>("boot").ok().flatten();
+    Ok(Expired {
+        was: fence(row)?,
+        attempt: row.get("attempt")?,
+        class,
+        boot: boot.map(BootId::from),
+        process: rows::started(row).ok().flatten(),
+    })
+}
+
+fn take_over(tx: &Tx<'_>, cycle: &Cycle, term: &Term, expired: Expired) -> Done<Orphan> {
+    let Expired {
+        was,
+        attempt,
+        class,
+        boot,
+        process,
+    } = expired;
+    let taken = tx.run(
+        sql::ADOPT_JOB,
+        named_params! {
+            ":job": was.job.0, ":epoch": was.epoch.0, ":holder": was.holder.0,
+            ":worker": cycle.worker.0, ":boot": term.boot, ":until": term.until,
+            ":expires_at": term.expires_at.as_millis(),
+        },
+    )?;
+    debug_assert_eq!(taken, 1, "the row was read in this transaction");
+    failpoint::hit("rescue.job_taken");
+    tx.run(
+        sql::ADOPT_ATTEMPT,
+        named_params! {
+            ":job": was.job.0, ":epoch": was.epoch.0, ":worker": cycle.worker.0,
+        },
+    )?;
+    failpoint::hit("rescue.attempt_written");
+    let fence = Fence {
+        holder: Holder(was.holder.0 + 1),
+        ..was
+    };
+    Ok(Orphan {
+        lease: Lease::granted(fence, cycle.worker, attempt, term.expires_at),
+        was,
+        class,
+        boot,
+        process,
+    })
 }
 
 /// Saves a checkpoint under the epoch that is running, and for a worker under the lease that
