@@ -282,6 +282,18 @@ pub enum StoreError {
         found: String,
     },
 
+    /// A file of the store was removed, or another one took its place, while it was in use. What
+    /// was done since may be lost with the file that is gone.
+    #[error("{} was {} while it was in use", file.display(), if *is_gone { "removed" } else { "replaced by another file" })]
+    Replaced {
+        /// The store.
+        path: PathBuf,
+        /// Which of its files: itself, its log, or the log's index.
+        file: PathBuf,
+        /// Whether nothing is in its place now.
+        is_gone: bool,
+    },
+
     /// The store failed before and takes no more writes in this process.
     #[error("{} takes no more writes after an earlier failure: {detail}", path.display())]
     Stopped {

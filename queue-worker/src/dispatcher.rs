@@ -27,6 +27,7 @@ use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 use self::agenda::Agenda;
 use self::flight::{Flight, Landed, Question};
 use self::outbox::Outbox;
+pub(crate) use self::settle::is_final;
 use self::shortage::Shortage;
 use self::slots::{Adopted, Phase, Slots};
 use crate::attempt::{Concluded, lock};
@@ -70,6 +71,7 @@ pub(crate) struct Dispatcher {
     /// Which fence a task of the two sets is about, should it panic.
     tasks: HashMap<Id, Fence>,
     flight: Option<JoinHandle<Landed>>,
+    flown_off_at: Instant,
     watching: Option<JoinHandle<Values>>,
     probing: Option<JoinHandle<Vec<WorkerId>>>,
     /// Workers that are proven to be dead and may hold leases.
@@ -82,10 +84,12 @@ pub(crate) struct Dispatcher {
 }
 
 /// A store that fails us at the moment.
+#[derive(Default)]
 struct Failing {
     tries: u32,
-    /// The words that were said, so that they are not said again.
-    said: String,
+    /// The failure that was told of, so that it is not told again; none while the store does not
+    /// answer at all.
+    said: Option<String>,
 }
 
 impl Dispatcher {
@@ -117,6 +121,7 @@ impl Dispatcher {
             recoveries: JoinSet::new(),
             tasks: HashMap::new(),
             flight: None,
+            flown_off_at: Instant::now(),
             watching: None,
             probing: None,
             dead: Vec::new(),
@@ -165,7 +170,8 @@ impl Dispatcher {
         if self.flight.is_none() && self.may_be_woken(now) {
             waker.arm(self.generation);
         }
-        let next_at = self.agenda.next_at(self.flight.is_some()).into();
+        let next_at = self.agenda.next_at(self.flight.is_some());
+        let next_at = self.slow_at().map_or(next_at, |at| next_at.min(at)).into();
         tokio::select! {
             Some(ended) = self.attempts.join_next_with_id() => self.take_attempt(ended),
             Some(ended) = self.recoveries.join_next_with_id() => self.take_recovery(ended),
@@ -193,7 +199,10 @@ impl Dispatcher {
                     Some(failing) if is_stuck && !self.outbox.is_empty() => {
                         Err(WorkerError::Untold {
                             outcomes: self.outbox.outcomes(),
-                            problem: failing.said.clone(),
+                            problem: failing
+                                .said
+                                .clone()
+                                .unwrap_or_else(|| "the store does not answer".to_owned()),
                         })
                     }
                     _ => Ok(is_idle),
@@ -231,6 +240,9 @@ impl Dispatcher {
             if self.probing.is_none() && self.failing.is_none() {
                 self.probe_others();
             }
+        }
+        if self.slow_at().is_some_and(|at| now >= at) {
+            self.say_that_it_waits();
         }
         let has_news = !self.outbox.is_empty();
         if self.flight.is_none() && self.agenda.is_cycle_due(now, has_news) {
@@ -338,6 +350,7 @@ impl Dispatcher {
             cycle.claim = self.claim(&cycle, now);
         }
         self.agenda.cycle_began(now);
+        self.flown_off_at = now;
         self.generation = self.store.generation();
         let flight = Flight {
             store: Arc::clone(&self.store),
@@ -413,7 +426,7 @@ impl Dispatcher {
 
     /// Ends our part in what runs: attempts in a shim go on, the others are stopped.
     fn leave_now(&mut self) {
-        let lasting = self.slots.lasting();
+        let lasting = self.slots.lasting().count();
         let returned = self.slots.running().saturating_sub(lasting);
         let what = words::leaving(lasting, returned);
         tracing::info!(worker = %self.name, "stopping now: {what}");

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use queue_core::{Epoch, JobId, WorkerId};
 
+use crate::post::{Found, Post};
+
 /// The files beside one store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -95,11 +97,15 @@ impl Layout {
     /// removed, so that nothing of another history is taken for a checkpoint.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be made, or a job of that other store still runs in it.
     pub fn make_run_directory(&self, job: JobId, epoch: Epoch) -> io::Result<PathBuf> {
         let directory = self.run_directory(job, epoch);
         match private_directory().create(&directory) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if matches!(Post::at(&directory).look()?, Found::Alive) {
+                    let text = "a job of the store that was here before still runs in it";
+                    return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+                }
                 fs::remove_dir_all(&directory)?;
                 private_directory().create(&directory)?;
             }
@@ -127,6 +133,10 @@ impl Layout {
         let directory = self.run_directory(job, epoch);
         // Most jobs leave nothing there, and then one call is enough.
         if fs::remove_dir(&directory).is_ok() {
+            return;
+        }
+        // A job of the store that was here before may still run in it.
+        if matches!(Post::at(&directory).look(), Ok(Found::Alive)) {
             return;
         }
         if let Err(error) = fs::remove_dir_all(&directory)

@@ -36,6 +36,7 @@ pub mod output;
 mod post;
 pub mod process;
 mod recovery;
+mod registration;
 pub mod shim;
 pub mod signals;
 pub mod spec;

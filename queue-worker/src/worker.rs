@@ -19,6 +19,8 @@ use crate::cgroup::Groups;
 use crate::dispatcher::Dispatcher;
 use crate::layout::Layout;
 use crate::life::{self, Life};
+use crate::post::{Found, Post};
+use crate::registration::register;
 use crate::signals::{Listener, Stop};
 
 /// Threads of the pool beside those of the attempts: a cycle, a look at checkpoints, upkeep, and
@@ -166,9 +168,12 @@ pub fn run(
         let listener = Listener::register().map_err(WorkerError::Thread)?;
         drop(runtime.spawn(listener.listen(stop.clone())));
     }
-    let worker = store
-        .register_worker(&about(&options), &clock.now())
-        .map_err(WorkerError::Store)?;
+    let about = about(&options);
+    let Some(worker) = runtime.block_on(register(store, &clock, &about, &stop))? else {
+        // Asked to stop before it could begin; the store may still hold up a thread of the pool.
+        runtime.shutdown_background();
+        return Ok(Summary::default());
+    };
     failpoint::hit("worker.registered");
     let life = Life::begin(&layout, worker).map_err(WorkerError::Layout)?;
     failpoint::hit("worker.locked");
@@ -244,9 +249,16 @@ fn remove_what_is_stale(store: &dyn Store, layout: &Layout, groups: &Groups) {
             life::forget(layout, worker);
         }
     }
-    let is_over = |job, epoch| match store.job(job) {
-        Ok(job) => job.epoch != epoch || job.state != queue_core::State::InProgress,
-        Err(error) => matches!(error, queue_core::Error::JobNotFound(_)),
+    // A job of a store that was here before may run on, and how it ended is nowhere else.
+    let is_over = |job, epoch| {
+        let Ok(found) = Post::at(&layout.run_directory(job, epoch)).look() else {
+            return false;
+        };
+        match (store.job(job), found) {
+            (_, Found::Alive) | (Err(_), Found::Ended(_)) => false,
+            (Ok(job), _) => job.epoch != epoch || job.state != queue_core::State::InProgress,
+            (Err(error), Found::Nothing) => matches!(error, queue_core::Error::JobNotFound(_)),
+        }
     };
     for (job, epoch) in layout.run_directories() {
         if is_over(job, epoch) {

@@ -31,6 +31,7 @@ pub(crate) struct Meddling {
     inner: Arc<SqliteStore>,
     before_cycle: BeforeCycle,
     before_bodies: BeforeBodies,
+    before_register: BeforeBodies,
 }
 
 impl Meddling {
@@ -39,6 +40,7 @@ impl Meddling {
             inner,
             before_cycle: Box::new(|_| Ok(())),
             before_bodies: Box::new(|| Ok(())),
+            before_register: Box::new(|| Ok(())),
         }
     }
 
@@ -47,6 +49,14 @@ impl Meddling {
         step: impl Fn(&Cycle) -> Result<()> + Send + Sync + 'static,
     ) -> Self {
         self.before_cycle = Box::new(step);
+        self
+    }
+
+    pub(crate) fn before_register(
+        mut self,
+        step: impl Fn() -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.before_register = Box::new(step);
         self
     }
 
@@ -73,6 +83,11 @@ impl Store for Meddling {
         self.inner.cycle(cycle, now)
     }
 
+    fn register_worker(&self, about: &NewWorker, now: &Now) -> Result<WorkerId> {
+        (self.before_register)()?;
+        self.inner.register_worker(about, now)
+    }
+
     fn bodies(&self, jobs: &[JobId]) -> Result<Vec<JobBody>> {
         (self.before_bodies)()?;
         self.inner.bodies(jobs)
@@ -81,7 +96,6 @@ impl Store for Meddling {
     hand_on! {
         fn enqueue_each(jobs: Vec<NewJob>, now: &Now) -> Result<PerJob<Enqueued>>;
         fn enqueue_all(jobs: Vec<NewJob>, now: &Now) -> Result<Vec<Enqueued>, (Option<usize>, Error)>;
-        fn register_worker(about: &NewWorker, now: &Now) -> Result<WorkerId>;
         fn worker_stopped(worker: WorkerId, now: &Now) -> Result<()>;
         fn outlook(queues: &[String], kind: &str, now: &Now) -> Result<Outlook>;
         fn checkpoint(job: JobId, epoch: Epoch, name: &str, value: &[u8], now: &Now) -> Result<()>;

@@ -79,6 +79,40 @@ fn a_claimed_job_whose_body_cannot_be_read_waits_for_it() {
 }
 
 #[test]
+fn a_worker_that_the_store_does_not_let_begin_tries_again() {
+    let home = home!();
+    let job = home.add_shell("true");
+    let path = home.env.db();
+    let tries = AtomicU32::new(0);
+    let store = Meddling::with(Arc::clone(&home.store)).before_register(move || {
+        if tries.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Ok(());
+        }
+        let waited = std::time::Duration::from_secs(60);
+        Err(StoreError::Busy {
+            path: path.clone(),
+            waited,
+        }
+        .into())
+    });
+    work(&home, store, Until::Ended(job), Stop::new()).unwrap();
+    home.ends(job, State::Completed);
+}
+
+#[test]
+fn a_worker_whose_store_no_later_try_can_use_does_not_wait() {
+    let home = home!();
+    let path = home.env.db();
+    let store = Meddling::with(Arc::clone(&home.store)).before_register(move || {
+        let detail = "two pages claim the same place".to_owned();
+        let path = path.clone();
+        Err(StoreError::Corrupt { path, detail }.into())
+    });
+    let ended = work(&home, store, Until::Stopped, Stop::new());
+    assert!(matches!(ended, Err(WorkerError::Store(_))), "{ended:?}");
+}
+
+#[test]
 fn a_lease_that_is_lost_before_the_job_could_be_read_starts_nothing() {
     let home = home!();
     let job = home.add_shell("echo $QUEUE_EPOCH >> ran");

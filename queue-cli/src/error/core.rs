@@ -176,6 +176,11 @@ fn store_hint(error: &StoreError) -> String {
             shell(directory(path))
         ),
         StoreError::Stopped { .. } => "start the command again".to_owned(),
+        StoreError::Replaced { path, .. } => format!(
+            "if the store was put back from a backup, start the command again; if it was moved, name its place with \
+             `--db PATH`; `ls -l {}*` shows what is there",
+            shell(path)
+        ),
         StoreError::Engine { path, .. } => {
             format!("`qcli --db {} doctor` looks for damage", shell(path))
         }

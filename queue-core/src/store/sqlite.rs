@@ -13,6 +13,7 @@ mod cycle;
 mod dependencies;
 mod enqueue;
 mod fault;
+mod files;
 mod foreign;
 mod gates;
 mod lanes;
@@ -34,6 +35,7 @@ mod writer;
 
 use self::{
     fault::{Done, Fault},
+    files::Files,
     foreign::ForeignChanges,
     pool::Readers,
     tx::Tx,
@@ -119,6 +121,7 @@ pub struct SqliteStore {
     readers: Readers,
     wake: Arc<WakeFile>,
     foreign: ForeignChanges,
+    files: Files,
     path: PathBuf,
     was_created: bool,
 }
@@ -184,11 +187,13 @@ impl SqliteStore {
                 },
             )?;
         let wake = Arc::new(wake);
+        let files = Files::of(path);
         Ok(Self {
-            writer: Writer::start(connection, path, Arc::clone(&wake)),
-            readers: Readers::new(path, options.readers, options.query_timeout),
+            writer: Writer::start(connection, files.clone(), path, Arc::clone(&wake)),
+            readers: Readers::new(files.clone(), path, options.readers, options.query_timeout),
             wake,
             foreign: ForeignChanges::of(path),
+            files,
             path: path.clone(),
             was_created,
         })
@@ -202,6 +207,12 @@ impl SqliteStore {
     /// Where the store is, as an absolute path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A connection for one long task, which is not to hold up others.
+    fn another_connection(&self) -> Result<rusqlite::Connection> {
+        self.files.check()?;
+        connection::open(&self.path, Durability::Normal).map_err(|fault| fault.told(&self.path))
     }
 
     /// Runs `change` in a write transaction.
@@ -470,8 +481,7 @@ impl Store for SqliteStore {
     }
 
     fn backup(&self, to: &Path) -> Result<()> {
-        let own =
-            connection::open(&self.path, Durability::Normal).map_err(|f| f.told(&self.path))?;
+        let own = self.another_connection()?;
         upkeep::backup(&own, to).map_err(|fault| fault.told(to))
     }
 
@@ -488,8 +498,7 @@ impl Store for SqliteStore {
     }
 
     fn tidy(&self) -> Result<()> {
-        let own =
-            connection::open(&self.path, Durability::Normal).map_err(|f| f.told(&self.path))?;
+        let own = self.another_connection()?;
         upkeep::shorten_log(&own).map_err(|fault| fault.told(&self.path))
     }
 
@@ -508,6 +517,10 @@ impl Store for SqliteStore {
                 return true;
             }
             if turn == foreign::LOOK_EVERY {
+                if self.files.check().is_err() {
+                    // The next look at the store says so.
+                    return true;
+                }
                 self.foreign.look();
             }
             left -= turn;

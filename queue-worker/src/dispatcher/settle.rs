@@ -26,6 +26,9 @@ use crate::spec::NoSpec;
 use crate::supervisor::{Control, StopCause};
 use crate::worker::{Until, WorkerError};
 
+/// How long a cycle may take before it is said that the store does not answer.
+const SLOW: Duration = Duration::from_secs(5);
+
 impl Dispatcher {
     /// Takes in what came of a cycle.
     pub(super) fn settle(&mut self, landed: Result<Landed, JoinError>) -> Result<(), WorkerError> {
@@ -419,28 +422,77 @@ impl Dispatcher {
 
     // ── The store in trouble ────────────────────────────────────────────────────────────────
 
+    /// When a cycle that is under way has taken so long that it is to be said; none once it was.
+    pub(super) fn slow_at(&self) -> Option<Instant> {
+        let is_unsaid = self.flight.is_some() && self.failing.is_none();
+        is_unsaid.then(|| self.flown_off_at + SLOW)
+    }
+
+    /// Others hold the write lock, or the disk does not answer. The cycle goes on waiting.
+    pub(super) fn say_that_it_waits(&mut self) {
+        let waiting = words::outcomes(self.outbox.outcomes());
+        tracing::error!(
+            worker = %self.name,
+            "the store does not answer: another program may hold its lock (`fuser -v {}`); {waiting} kept, nothing new is started until it does",
+            self.layout.db().display()
+        );
+        self.failing = Some(Failing {
+            tries: 0,
+            said: None,
+        });
+    }
+
     /// Keeps everything and tries again, unless no later try can go better.
     fn fail(&mut self, error: Error) -> Result<(), WorkerError> {
         if is_final(&error) {
+            self.say_what_goes_on(&error);
             return Err(WorkerError::Store(error));
         }
         let words = words::with_causes(&error);
-        let failing = self.failing.get_or_insert_with(|| Failing {
-            tries: 0,
-            said: String::new(),
-        });
+        let is_busy = error.is_transient();
+        // That others hold the lock was said while it was waited for.
+        let was_said = self
+            .failing
+            .as_ref()
+            .is_some_and(|failing| match &failing.said {
+                Some(said) => *said == words,
+                None => is_busy,
+            });
+        let failing = self.failing.get_or_insert_with(Failing::default);
         failing.tries = failing.tries.saturating_add(1);
-        if failing.said != words {
+        failing.said = Some(words.clone());
+        if !was_said {
             let waiting = words::outcomes(self.outbox.outcomes());
             tracing::error!(
                 worker = %self.name,
                 "the store cannot be used: {words}; {waiting} kept, nothing new is started until it can"
             );
-            failing.said = words;
         }
         let tries = failing.tries;
         self.agenda.cycle_failed(Instant::now(), tries);
         Ok(())
+    }
+
+    /// Names what no worker will ever follow: the store that is there now, if there is one, knows
+    /// nothing of these jobs.
+    fn say_what_goes_on(&self, error: &Error) {
+        if !matches!(error, Error::Store(StoreError::Replaced { .. })) {
+            return;
+        }
+        for (fence, slot) in self.slots.lasting() {
+            let status = self
+                .layout
+                .run_directory(fence.job, fence.epoch)
+                .join("status");
+            tracing::error!(
+                job = fence.job.0,
+                worker = %self.name,
+                "job {} goes on without a worker: how it ends will be in `{}`, what it writes is in `{}`",
+                slot.label,
+                status.display(),
+                self.layout.log(fence.job, fence.epoch).display()
+            );
+        }
     }
 
     fn recovered(&mut self) {
@@ -464,10 +516,11 @@ impl Dispatcher {
 }
 
 /// Whether no later try in this process can go better.
-fn is_final(error: &Error) -> bool {
+pub(crate) fn is_final(error: &Error) -> bool {
     match error {
         Error::Store(store) => match store {
             StoreError::Stopped { .. }
+            | StoreError::Replaced { .. }
             | StoreError::Corrupt { .. }
             | StoreError::NotADatabase(_)
             | StoreError::Foreign(_)

@@ -183,10 +183,10 @@ impl Slots {
         }
     }
 
-    /// How many go on by themselves when this worker ends.
-    pub(super) fn lasting(&self) -> usize {
-        let lasts = |slot: &&Slot| !slot.is_direct && slot.phase != Phase::Over;
-        self.slots.values().filter(lasts).count()
+    /// Those that go on by themselves when this worker ends.
+    pub(super) fn lasting(&self) -> impl Iterator<Item = (Fence, &Slot)> {
+        let slots = self.slots.iter().map(|(fence, slot)| (*fence, slot));
+        slots.filter(|(_, slot)| !slot.is_direct && slot.phase != Phase::Over)
     }
 
     /// Asks all attempts to stop that were not asked yet.

@@ -6,6 +6,7 @@
 use super::{
     Durability, connection,
     fault::{Done, Fault},
+    files::Files,
 };
 use crate::error::StoreError;
 use r2d2_sqlite::SqliteConnectionManager;
@@ -26,6 +27,7 @@ const WAIT: Duration = Duration::from_secs(30);
 
 pub(super) struct Readers {
     pool: r2d2::Pool<SqliteConnectionManager>,
+    files: Files,
     path: PathBuf,
     query_timeout: Duration,
     /// How long a caller waits while all connections are busy.
@@ -34,7 +36,7 @@ pub(super) struct Readers {
 
 impl Readers {
     /// Makes the pool without opening anything: that the file can be opened is known before.
-    pub(super) fn new(path: &Path, size: u32, query_timeout: Duration) -> Self {
+    pub(super) fn new(files: Files, path: &Path, size: u32, query_timeout: Duration) -> Self {
         let file = path.to_path_buf();
         let manager = SqliteConnectionManager::file(path)
             .with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
@@ -53,6 +55,7 @@ impl Readers {
             .build_unchecked(manager);
         Self {
             pool,
+            files,
             path: path.to_path_buf(),
             query_timeout,
             wait: WAIT,
@@ -61,6 +64,8 @@ impl Readers {
 
     /// Runs `read` on one snapshot of the store.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> Done<T>) -> crate::Result<T> {
+        // A connection that is made for this read would be one to whatever lies there now.
+        self.files.check()?;
         let connection = self.connection()?;
         let (started, limit) = (Instant::now(), self.query_timeout);
         let too_slow = move || started.elapsed() > limit;
@@ -140,7 +145,7 @@ mod tests {
         let path = directory.path().join("queue.db");
         connection::create_file(&path).unwrap();
         connection::open(&path, Durability::Normal).unwrap();
-        let readers = Readers::new(&path, 1, Duration::from_millis(50));
+        let readers = Readers::new(Files::of(&path), &path, 1, Duration::from_millis(50));
         let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n";
         let answer = readers.read(|c| Ok(c.query_row(endless, [], |row| row.get::<_, i64>(0))?));
         assert!(
@@ -161,7 +166,7 @@ mod tests {
         let path = directory.path().join("queue.db");
         connection::create_file(&path).unwrap();
         connection::open(&path, Durability::Normal).unwrap();
-        let mut readers = Readers::new(&path, 1, Duration::from_secs(30));
+        let mut readers = Readers::new(Files::of(&path), &path, 1, Duration::from_secs(30));
         readers.wait = Duration::from_millis(50);
         let answer = readers.read(|_| Ok(readers.read(|_| Ok(()))));
         let busy = matches!(
@@ -178,7 +183,7 @@ mod tests {
         let path = directory.path().join("queue.db");
         connection::create_file(&path).unwrap();
         connection::open(&path, Durability::Normal).unwrap();
-        let readers = Readers::new(&path, 1, Duration::from_secs(30));
+        let readers = Readers::new(Files::of(&path), &path, 1, Duration::from_secs(30));
         let answer = readers.read(|c| Ok(c.execute_batch("create table t (x)")?));
         assert!(
             matches!(answer, Err(crate::Error::Store(StoreError::ReadOnly(_)))),
@@ -192,7 +197,7 @@ mod tests {
         let path = directory.path().join("queue.db");
         connection::create_file(&path).unwrap();
         connection::open(&path, Durability::Normal).unwrap();
-        let readers = Readers::new(&path, 1, Duration::from_secs(30));
+        let readers = Readers::new(Files::of(&path), &path, 1, Duration::from_secs(30));
         let broken =
             std::panic::AssertUnwindSafe(|| readers.read(|_| -> Done<()> { panic!("on purpose") }));
         assert!(std::panic::catch_unwind(broken).is_err());

@@ -5,7 +5,10 @@
 //! one that is refused or panics is undone without the others. Nobody is answered before the
 //! commit.
 
-use super::fault::{Done, Fault, is_fatal, translate};
+use super::{
+    fault::{Done, Fault, is_fatal, translate},
+    files::Files,
+};
 use crate::{error::StoreError, failpoint, wake::WakeFile};
 use rusqlite::Connection;
 use std::{
@@ -95,7 +98,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Hands the connection to a thread of its own.
-    pub(super) fn start(connection: Connection, path: &Path, wake: Arc<WakeFile>) -> Self {
+    pub(super) fn start(
+        connection: Connection,
+        files: Files,
+        path: &Path,
+        wake: Arc<WakeFile>,
+    ) -> Self {
         let (requests, inbox) = mpsc::channel();
         let own = path.to_path_buf();
         let thread = thread::Builder::new()
@@ -103,6 +111,7 @@ impl Writer {
             .spawn(move || {
                 Loop {
                     connection,
+                    files,
                     path: own,
                     wake,
                     stopped: None,
@@ -155,6 +164,7 @@ impl Drop for Writer {
 
 struct Loop {
     connection: Connection,
+    files: Files,
     path: PathBuf,
     wake: Arc<WakeFile>,
     /// The failure after which nothing is acknowledged any more.
@@ -184,6 +194,7 @@ impl Loop {
         if let Some(stopped) = &self.stopped {
             return Err(stopped.clone());
         }
+        self.files.check()?;
         let before = self.connection.total_changes();
         let outcome = self.transact(batch);
         if outcome.is_err() && !self.connection.is_autocommit() {
@@ -194,7 +205,8 @@ impl Loop {
             // After the commit: whoever wakes must find what was written.
             self.wake.notify();
         }
-        Ok(())
+        // Again: nobody is told of a change that went into a file which was taken away meanwhile.
+        self.files.check()
     }
 
     fn transact(&self, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
@@ -239,7 +251,7 @@ mod tests {
         let own = connection::open(&path, Durability::Normal).unwrap();
         own.execute_batch("create table t (x)").unwrap();
         let wake = Arc::new(WakeFile::open(&directory.path().join("wake")).unwrap());
-        let writer = Writer::start(own, &path, wake);
+        let writer = Writer::start(own, Files::of(&path), &path, wake);
         let broken = writer.write(|c| -> Done<()> {
             c.execute("insert into t values (1)", [])?;
             panic!("on purpose")
