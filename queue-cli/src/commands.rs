@@ -3,12 +3,15 @@
 //! [`Cli`] is what clap reads; [`run()`] hands each verb to its file, which holds its arguments, its help and its function.
 //! Verbs are listed in the order in which help shows them: asking for work, looking, changing, upkeep.
 
+mod accept;
 mod agent;
 mod backup;
 mod cancel;
 mod checkpoint;
 mod completions;
 mod config;
+mod diff;
+mod discard;
 mod doctor;
 mod edit;
 mod enqueue;
@@ -26,6 +29,7 @@ mod prune;
 mod queue;
 mod release;
 mod requeue;
+mod rescue;
 mod run;
 mod show;
 mod stats;
@@ -95,6 +99,10 @@ pub(crate) enum Verb {
     Release(release::Args),
     Move(r#move::Args),
     Edit(Box<edit::Args>),
+    Diff(diff::Args),
+    Accept(accept::Args),
+    Discard(discard::Args),
+    Rescue(rescue::Args),
     Queue(queue::Args),
     Limit(limit::Args),
     Agent(agent::Args),
@@ -143,6 +151,10 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Release(args) => release::run(&args, context),
         Verb::Move(args) => r#move::run(&args, context),
         Verb::Edit(args) => edit::run(&args, context),
+        Verb::Diff(args) => diff::run(&args, context),
+        Verb::Accept(args) => accept::run(&args, context),
+        Verb::Discard(args) => discard::run(&args, context),
+        Verb::Rescue(args) => rescue::run(&args, context),
         Verb::Queue(args) => queue::run(args, context),
         Verb::Limit(args) => limit::run(args, context),
         Verb::Agent(args) => agent::run(args, context),

@@ -5,6 +5,7 @@
 //! command that can be pasted, or a file and key to look at.
 
 mod core;
+mod worktree;
 
 use std::fmt;
 use std::io;

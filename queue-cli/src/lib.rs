@@ -33,6 +33,7 @@ mod stuck;
 pub mod view;
 mod watch;
 pub mod worker;
+mod worktree;
 
 use std::ffi::OsString;
 

@@ -7,6 +7,7 @@
 pub(crate) mod file;
 pub(crate) mod line;
 pub(crate) mod parse;
+pub(crate) mod worktree;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
@@ -31,6 +32,7 @@ use crate::error::CliError;
 use crate::moment;
 use crate::resolve;
 use parse::{AfterArg, VariableParser};
+use worktree::WorktreeArgs;
 
 /// The largest script, in bytes. It is kept in the store; data belongs into files.
 const LARGEST_SCRIPT: u64 = 16 << 20;
@@ -149,6 +151,9 @@ pub(crate) struct JobArgs {
     #[arg(long, help_heading = "Attempts")]
     pub(crate) direct: bool,
 
+    #[command(flatten)]
+    pub(crate) worktree: WorktreeArgs,
+
     /// Add it only if no other job holds this key
     #[arg(long, value_name = "KEY", help_heading = "Limits")]
     pub(crate) unique: Option<String>,
@@ -256,6 +261,7 @@ impl JobArgs {
         job.gates = self.gate.clone();
         job.concurrency_key = self.concurrency_key.clone();
         job.options = self.options(base)?;
+        job.options.worktree = self.worktree.build(Path::new(job.cwd.as_os_str()))?;
         Ok(job)
     }
 
@@ -360,6 +366,7 @@ impl JobArgs {
             on_leftover: self.on_leftover,
             direct: self.direct,
             no_retry: self.no_retry_on.clone(),
+            worktree: None,
         })
     }
 }

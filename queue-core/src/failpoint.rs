@@ -77,6 +77,18 @@ pub const OF_ATTEMPTS: &[&str] = &[
     "settle.cleared",
 ];
 
+/// Every place in the life of a worktree: `tree` are steps of the worker that makes it, `rescue` and
+/// `remove` of the command that takes it away.
+pub const OF_WORKTREES: &[&str] = &[
+    "tree.marked",
+    "tree.added",
+    "tree.made",
+    "rescue.taken",
+    "rescue.referred",
+    "remove.tree_gone",
+    "remove.branch_gone",
+];
+
 /// Kills the process here if the environment says so.
 #[cfg(feature = "failpoints")]
 pub fn hit(name: &'static str) {
@@ -87,7 +99,9 @@ pub fn hit(name: &'static str) {
     };
     static ARMED: OnceLock<Option<(String, AtomicI64, Signal)>> = OnceLock::new();
     debug_assert!(
-        ALL.contains(&name) || OF_ATTEMPTS.contains(&name),
+        [ALL, OF_ATTEMPTS, OF_WORKTREES]
+            .iter()
+            .any(|names| names.contains(&name)),
         "failpoint {name} is not listed"
     );
     let armed = ARMED.get_or_init(|| {

@@ -193,6 +193,28 @@ pub enum StartAt {
     After(Duration),
 }
 
+/// A tree of its own that a job wants of the git repository its directory lies in. Stored as JSON
+/// in the body. All attempts of the job have the same tree.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Worktree {
+    /// The commit to start from, by its full object name.
+    pub base: String,
+    /// The branch that had that commit as its tip, if one was named or checked out: where the
+    /// work is meant to go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onto: Option<String>,
+    /// The branch to make; `queue/ID` where not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// A line for `sh -c` that has to succeed in the new tree before the first attempt starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup: Option<String>,
+    /// A line for `sh -c` to run in the tree before it is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teardown: Option<String>,
+}
+
 /// How an attempt is run. Stored as JSON in the body; what is not set is left to the worker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -227,6 +249,9 @@ pub struct RunOptions {
     /// Exit codes that are never tried again, beside those of the default policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub no_retry: Vec<i32>,
+    /// Run in a worktree of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<Worktree>,
 }
 
 /// A job as it is handed in. `NewJob::new(command)` fills in the defaults.

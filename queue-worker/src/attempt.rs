@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use queue_core::attempt::{Outcome, Report, Started};
-use queue_core::job::JobBody;
+use queue_core::job::{JobBody, Worktree};
 use queue_core::{Class, Clock, Fence, Timestamp};
 
 use crate::cgroup::{Bounds, Groups};
@@ -23,6 +23,7 @@ use crate::recovery::{self, Traces};
 use crate::signals::Stop;
 use crate::spec::{self, Identity, NoSpec};
 use crate::supervisor::{Control, Ended, Spec, Status, StopCause};
+use crate::worktree::{self, Wish};
 
 /// The checkpoint file of a running attempt, once it is made; looked at from two threads.
 pub(crate) type SharedCheckpoint = Arc<Mutex<Option<CheckpointFile>>>;
@@ -176,7 +177,10 @@ impl Task {
             queue: &self.queue,
             worker: &self.worker,
         };
-        let mut spec = spec::build(&self.body, identity, &self.layout)?;
+        let mut spec = match &self.body.options.worktree {
+            None => spec::build(&self.body, identity, &self.layout)?,
+            Some(options) => self.build_in_worktree(options, identity)?,
+        };
         let bounds = Bounds {
             memory: self.body.options.memory_bytes,
             cpu_millis: self.body.options.cpu_millis,
@@ -185,6 +189,27 @@ impl Task {
         if let Some(plan) = &spec.group {
             let noted = self.post().note_groups(&plan.directories());
             noted.map_err(|error| self.no_run_directory(&error))?;
+        }
+        Ok(spec)
+    }
+
+    /// Builds the spec of a job that runs in a worktree of its own, which is made or found first.
+    fn build_in_worktree(
+        &self,
+        options: &Worktree,
+        identity: Identity<'_>,
+    ) -> Result<Spec, NoSpec> {
+        let wish = Wish {
+            root: &self.layout.worktrees(),
+            job: self.fence.job,
+            cwd: Path::new(self.body.cwd.as_os_str()),
+            options,
+        };
+        let made = worktree::make(wish).map_err(|error| worktree::start::problem(&error))?;
+        let body = worktree::start::body_in(&self.body, &made);
+        let mut spec = spec::build(&body, identity, &self.layout)?;
+        if let Some(line) = &options.setup {
+            worktree::start::set_up_first(&mut spec, line, &made);
         }
         Ok(spec)
     }

@@ -1,7 +1,7 @@
 //! Where the files of attempts lie: beside the store, under its own name.
 //!
-//! Owns the names `queue.db-logs/JOB-EPOCH.log` and `queue.db-run/JOB-EPOCH/`; the dispatcher, the
-//! attempts and the recovery ask it. What always holds: directories have mode 0700 and files 0600,
+//! Owns the names `queue.db-logs/JOB-EPOCH.log`, `queue.db-run/JOB-EPOCH/` and
+//! `queue.db-worktrees/`; the dispatcher, the attempts and the recovery ask it. What always holds: directories have mode 0700 and files 0600,
 //! and a run directory is made for one epoch and removed when the outcome of that epoch is committed.
 
 use std::ffi::OsString;
@@ -55,6 +55,12 @@ impl Layout {
     #[must_use]
     pub fn log(&self, job: JobId, epoch: Epoch) -> PathBuf {
         self.logs.join(format!("{job}-{epoch}.log"))
+    }
+
+    /// Where the worktrees of jobs lie; there once a job has had one.
+    #[must_use]
+    pub fn worktrees(&self) -> PathBuf {
+        with_suffix(&self.db, "-worktrees")
     }
 
     /// The directory that one process tree has for itself.

@@ -19,6 +19,7 @@
 //! - [`process`]: starts, signals and reaps one process group; platform code.
 //! - [`output`]: writes the log of an attempt: framing, cap, trouble with the disk.
 //! - [`log`]: reads such a log: forwards, the last lines, following.
+//! - [`mod@worktree`]: a git worktree for each job that asks for one: made, saved, taken over, removed.
 
 pub mod agent;
 pub mod args;
@@ -44,6 +45,7 @@ pub mod supervisor;
 pub mod usage_error;
 mod waker;
 pub mod worker;
+pub mod worktree;
 
 pub use signals::{Stop, StopLevel};
 pub use worker::{Summary, Until, WorkerError, WorkerOptions, run};

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::new_job::worktree::uncommitted;
 use crate::new_job::{JobArgs, Site, missing_program};
 use crate::probe;
 use crate::view::worker::Life;
@@ -38,6 +39,7 @@ use crate::view::worker::Life;
   id=$(qcli enqueue -- make); qcli enqueue --after $id -- ./deploy
   qcli enqueue --max-attempts 5 --backoff fixed:30s --no-retry-on 2 -- ./fetch
   qcli enqueue --unique sync --limit api -- ./sync
+  qcli enqueue --worktree --setup 'npm ci' -- ./refactor
   qcli enqueue - < script.sh
   qcli enqueue --from-file jobs.jsonl
 
@@ -72,7 +74,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
 fn one(args: &JobArgs, context: &mut Context) -> Result<ExitCode, CliError> {
     let now = context.now();
     let mut job = args.build(&Site::of(context, now.wall))?;
-    let warning = missing_program(&job);
+    let warnings = [missing_program(&job), uncommitted(&job)];
     let store = context.store()?;
     job.after = args.parents(&*store)?;
     let unique = job.unique.as_ref().map(|unique| unique.key.clone());
@@ -81,7 +83,7 @@ fn one(args: &JobArgs, context: &mut Context) -> Result<ExitCode, CliError> {
     if let Some(key) = unique {
         note_conflict(context, &key, enqueued);
     }
-    if let Some(warning) = warning {
+    for warning in warnings.into_iter().flatten() {
         context.out.warn(warning);
     }
     note_idle_queue(context, &*store, &now);

@@ -1,8 +1,8 @@
 //! `qcli prune`: removes ended jobs and their logs.
 //!
-//! Jobs go first, in small transactions so that workers are not held up; the logs of a batch are deleted after its
-//! commit, and only files inside the store's own log directory. What is cut short leaves files behind, never a job
-//! without its log.
+//! Jobs go first, in small transactions so that workers are not held up; the logs and worktrees of a batch are removed
+//! after its commit, and only those inside the store's own directories. What is cut short leaves files behind, never a
+//! job without its log; and no worktree goes before its work is saved in its repository.
 
 mod logs;
 
@@ -16,15 +16,17 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::new_job::parse;
+use crate::worktree;
 use logs::LogDirectory;
 
 /// Jobs removed, or looked at, in one transaction.
 const BATCH: usize = 1_000;
 
-/// Remove ended jobs, their history and their logs
+/// Remove ended jobs, their history, their logs and their worktrees
 ///
 /// Completed and cancelled jobs, unless --state says otherwise: failed ones are kept until they are asked for. A job that
-/// another one still waits for is kept. The queue itself never removes anything.
+/// another one still waits for is kept. What a worktree holds that is on no other branch is saved first, as `qcli discard`
+/// does. The queue itself never removes anything.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qcli prune --older-than 7d --dry-run
@@ -59,7 +61,9 @@ pub(crate) struct Args {
 struct Removed {
     jobs: u64,
     logs: u64,
-    /// Logs that were not deleted, and why.
+    /// Worktrees removed.
+    trees: u64,
+    /// Logs and trees that were not removed, and why.
     kept: Vec<String>,
 }
 
@@ -97,8 +101,12 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
             for log in &job.logs {
                 match directory.delete(log) {
                     Ok(deleted) => removed.logs += u64::from(deleted),
-                    Err(why) => removed.kept.push(format!("{log}: {why}")),
+                    Err(why) => removed.kept.push(format!("the log {log}: {why}")),
                 }
+            }
+            match remove_tree(context, job.job, job.attempt) {
+                Ok(gone) => removed.trees += u64::from(gone),
+                Err(error) => removed.kept.push(error.message().to_owned()),
             }
         }
         if batch.is_empty() {
@@ -110,13 +118,14 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
 
 fn report(context: &mut Context, removed: &Removed, dry_run: bool) -> Result<ExitCode, CliError> {
     for kept in &removed.kept {
-        context.out.warn(format!("a log was not deleted: {kept}"));
+        context.out.warn(format!("not removed: {kept}"));
     }
     if context.out.is_json() {
         context.out.json(&json!({
             "jobs": removed.jobs,
             "logs": removed.logs,
-            "logs_kept": removed.kept.len(),
+            "worktrees": removed.trees,
+            "kept": removed.kept.len(),
             "dry_run": dry_run,
         }))?;
         return Ok(ExitCode::Ok);
@@ -127,10 +136,25 @@ fn report(context: &mut Context, removed: &Removed, dry_run: bool) -> Result<Exi
     };
     let words = match dry_run {
         true => format!("would remove {jobs}, less those that another job still waits for"),
-        false => format!("removed {jobs} and {} logs", removed.logs),
+        false => match removed.trees {
+            0 => format!("removed {jobs} and {} logs", removed.logs),
+            trees => format!(
+                "removed {jobs}, {} logs and {trees} worktrees; `qcli rescue list` shows what was saved of these",
+                removed.logs
+            ),
+        },
     };
     context.out.line(words)?;
     Ok(ExitCode::Ok)
+}
+
+/// Removes the tree of a job that is gone, once its work is saved. Says whether there was one.
+fn remove_tree(context: &Context, id: JobId, attempt: u32) -> Result<bool, CliError> {
+    let place = worktree::place(context, id);
+    match place.read()? {
+        None => Ok(false),
+        Some(_) => worktree::take_away(&place, attempt, true).map(|_| true),
+    }
 }
 
 /// Counts what a prune would look at, page by page.

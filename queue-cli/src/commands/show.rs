@@ -1,13 +1,16 @@
 //! `qcli show`: all about one job.
 
+use std::path::PathBuf;
+
 use queue_core::store::Detail;
+use queue_worker::worktree::Marker;
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::selector::Selector;
 use crate::view::{json, page};
-use crate::{log_text, resolve};
+use crate::{log_text, resolve, worktree};
 
 /// Show all about one job
 ///
@@ -40,18 +43,28 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
     let id = resolve::job(&*store, &args.job)?;
     let now = context.now();
     let detail = store.detail(id, &now)?;
+    let tree = worktree::look(context, id);
     if context.out.is_json() {
         context
             .out
-            .json(&json::detail(&detail, args.env, now.wall))?;
+            .json(&json::detail(&detail, args.env, now.wall).with_worktree(tree))?;
     } else {
-        print(args, context, &detail)?;
+        print(args, context, &detail, tree.as_ref())?;
     }
     Ok(ExitCode::Ok)
 }
 
-fn print(args: &Args, context: &mut Context, detail: &Detail) -> Result<(), CliError> {
-    let page = page::page(detail, args.env, context.out.times());
+fn print(
+    args: &Args,
+    context: &mut Context,
+    detail: &Detail,
+    tree: Option<&(PathBuf, Marker)>,
+) -> Result<(), CliError> {
+    let mut page = page::page(detail, args.env, context.out.times());
+    if let Some((path, marker)) = tree {
+        let place = format!("{} on branch {}", path.display(), marker.branch);
+        page.facts.add("worktree", place);
+    }
     let out = &mut context.out;
     out.fields(&page.facts)?;
     if let Some(env) = page.env {

@@ -11,12 +11,13 @@ use std::path::Path;
 use std::str::FromStr;
 
 use queue_core::gate::GateName;
-use queue_core::job::{LimitUse, OnConflict, OnLeftover, StartAt, Unique, UniqueWhile};
+use queue_core::job::{LimitUse, OnConflict, OnLeftover, StartAt, Unique, UniqueWhile, Worktree};
 use queue_core::raw_text::RawText;
 use queue_core::{Command, NewJob};
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::parse::{self, AfterArg};
+use super::worktree::WorktreeArgs;
 use super::{Site, millis};
 use crate::env_file;
 use crate::environment::{self, Pattern, Widened};
@@ -63,6 +64,11 @@ pub(crate) struct Line {
     limit: Option<OneOrMany<String>>,
     gate: Option<OneOrMany<String>>,
     concurrency_key: Option<String>,
+    worktree: Option<bool>,
+    base: Option<String>,
+    branch: Option<String>,
+    setup: Option<String>,
+    teardown: Option<String>,
 }
 
 /// A job of a line, and the jobs it comes after as they are named there; none where the options are to decide.
@@ -102,6 +108,7 @@ impl Line {
         self.surround(&mut job, site)?;
         self.schedule(&mut job, site)?;
         self.bound(&mut job)?;
+        self.isolate(&mut job)?;
         let after = self
             .after
             .map(|after| after.0.into_iter().map(|field| field.0).collect());
@@ -253,6 +260,35 @@ impl Line {
         if self.concurrency_key.is_some() {
             job.concurrency_key = self.concurrency_key.take();
         }
+        Ok(())
+    }
+}
+
+impl Line {
+    /// A tree is settled anew for each line: its directory may lie in another repository.
+    fn isolate(&mut self, job: &mut NewJob) -> Result<(), CliError> {
+        let base = job.options.worktree.take();
+        let of_base = |get: fn(&Worktree) -> Option<String>| base.as_ref().and_then(get);
+        let args = WorktreeArgs {
+            worktree: self.worktree.unwrap_or(base.is_some()),
+            base: self.base.take(),
+            branch: self.branch.take(),
+            setup: self
+                .setup
+                .take()
+                .or_else(|| of_base(|tree| tree.setup.clone())),
+            teardown: self
+                .teardown
+                .take()
+                .or_else(|| of_base(|tree| tree.teardown.clone())),
+        };
+        let says_more = args.base.is_some() || args.branch.is_some() || args.setup.is_some();
+        if !args.worktree && (says_more || args.teardown.is_some()) {
+            return Err(CliError::usage(
+                "`base`, `branch`, `setup` and `teardown` say nothing without `worktree`",
+            ));
+        }
+        job.options.worktree = args.build(Path::new(job.cwd.as_os_str()))?;
         Ok(())
     }
 }

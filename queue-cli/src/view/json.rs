@@ -5,6 +5,7 @@
 //! spans are milliseconds with `_ms` in the name, bytes that are not UTF-8 are `{"hex": "…"}`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use queue_core::gate::GateName;
 use queue_core::{
@@ -16,6 +17,7 @@ use queue_core::{
     store::{Detail, Summary},
     why::Cause,
 };
+use queue_worker::worktree::Marker;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -146,6 +148,8 @@ pub struct DetailJson<'a> {
     backoff: String,
     max_stalls: u32,
     options: &'a RunOptions,
+    /// The worktree that is there.
+    worktree: Option<WorktreeJson>,
     /// The names of the variables it gets.
     env_names: Vec<&'a str>,
     /// The values that may be shown, `null` where one is hidden; only where they were asked for.
@@ -162,6 +166,29 @@ pub struct DetailJson<'a> {
     result: Option<&'a Value>,
 }
 
+impl DetailJson<'_> {
+    /// Adds the worktree that is there.
+    #[must_use]
+    pub fn with_worktree(mut self, tree: Option<(PathBuf, Marker)>) -> Self {
+        self.worktree = tree.map(|(path, marker)| WorktreeJson {
+            path,
+            branch: marker.branch,
+            base: marker.base,
+            port_base: marker.port_base,
+        });
+        self
+    }
+}
+
+/// The worktree of a job.
+#[derive(Debug, Serialize)]
+struct WorktreeJson {
+    path: PathBuf,
+    branch: String,
+    base: String,
+    port_base: u16,
+}
+
 /// Shows all about a job. Values of its environment only `with_env`, and those that look secret never.
 #[must_use]
 pub fn detail(detail: &Detail, with_env: bool, now: Timestamp) -> DetailJson<'_> {
@@ -171,6 +198,7 @@ pub fn detail(detail: &Detail, with_env: bool, now: Timestamp) -> DetailJson<'_>
         backoff: detail.summary.job.backoff.to_string(),
         max_stalls: detail.summary.job.max_stalls,
         options: &body.options,
+        worktree: None,
         env_names: body.env.keys().map(String::as_str).collect(),
         env: with_env.then(|| {
             body.env

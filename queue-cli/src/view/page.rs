@@ -270,6 +270,7 @@ fn options(options: &RunOptions) -> Vec<String> {
         on_leftover,
         direct,
         no_retry,
+        worktree,
     } = options;
     let duration = |name: &str, millis: &Option<u64>| {
         millis.map(|millis| format!("{name} {}", format_duration(Duration::from_millis(millis))))
@@ -288,6 +289,7 @@ fn options(options: &RunOptions) -> Vec<String> {
         on_leftover.map(|way| format!("on leftover {way}")),
         direct.then(|| "direct".to_owned()),
         some(&codes).map(|codes| format!("no retry after exit code {codes}")),
+        worktree.as_ref().map(|_| "worktree".to_owned()),
     ]
     .into_iter()
     .flatten()

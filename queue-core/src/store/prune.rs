@@ -21,6 +21,8 @@ pub struct Prune {
 pub struct Pruned {
     /// Which.
     pub job: JobId,
+    /// Its attempts that counted.
+    pub attempt: u32,
     /// The logs of its attempts: files that the caller may now delete.
     pub logs: Vec<String>,
 }

@@ -29,13 +29,20 @@ pub(super) fn prune(tx: &Tx<'_>, prune: &Prune, most: usize) -> Done<Vec<Pruned>
             ":queue": prune.queue,
             ":most": i64::try_from(left).unwrap_or(i64::MAX),
         };
-        for id in tx.all(sql::PRUNABLE, values, |row| row.get(0).map(JobId))? {
+        let found = tx.all(sql::PRUNABLE, values, |row| {
+            Ok((row.get(0).map(JobId)?, row.get(1)?))
+        })?;
+        for (id, attempt) in found {
             let of_job = named_params! {":job": id.0};
             lanes.extend(tx.one(sql::LANE_OF_JOB, of_job, |row| row.get::<_, i64>(0))?);
             let logs = tx.all(sql::LOGS_OF_JOB, of_job, |row| row.get(0))?;
             tx.run(sql::REMOVE_JOB, of_job)?;
             failpoint::hit("prune.job_removed");
-            removed.push(Pruned { job: id, logs });
+            removed.push(Pruned {
+                job: id,
+                attempt,
+                logs,
+            });
             left -= 1;
         }
     }

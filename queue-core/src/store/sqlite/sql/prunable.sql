@@ -1,6 +1,7 @@
 -- prunable: ended jobs to remove, the oldest end first. One that a waiting or running job comes
 -- after is kept: removing it must not look like its end.
-select id
+select id,
+       attempt
   from job
  where state = :state
    and finished_at < :before
