@@ -219,6 +219,19 @@ fn leases_are_found_although_their_worker_is_marked_as_stopped() {
     assert_eq!(q.adopt("b").len(), 1);
 }
 
+// T14
+#[test]
+fn leases_are_found_although_the_row_of_their_worker_is_gone() {
+    let q = TestQueue::new();
+    let id = q.enqueue("true");
+    q.start("a");
+    q.remove_worker("a");
+    q.advance(LEASE + SECOND);
+    assert_eq!(q.rescue("b"), [(id, Finished::Pending)]);
+    assert_eq!(q.attempts(id)[0].worker_name, "unknown");
+    q.complete(q.claim("b")).unwrap();
+}
+
 #[test]
 fn an_adopter_that_dies_too_leaves_an_orphan_again() {
     let q = TestQueue::new();

@@ -43,3 +43,31 @@ fn a_crowd_of_processes_enqueues_and_drains_without_an_error_and_runs_each_job_o
     assert_sound(&store);
     assert_completed_once(&store);
 }
+
+#[test]
+fn of_many_processes_that_add_one_key_at_once_one_adds_and_all_print_its_number() {
+    // T38
+    const PROCESSES: usize = 100;
+    let env = support::test_env!();
+    let words = [
+        "enqueue",
+        "--unique",
+        "nightly",
+        "--on-conflict",
+        "skip",
+        "--",
+        "true",
+    ];
+    // The store is made by whoever comes first.
+    let callers: Vec<_> = (0..PROCESSES).map(|_| env.spawn_qcli(&words)).collect();
+    for mut caller in callers {
+        assert_eq!(
+            caller.wait(),
+            support::Stopped::Exited(0),
+            "{}",
+            caller.stderr()
+        );
+        assert_eq!(caller.stdout().trim_end(), "1", "{}", caller.stderr());
+    }
+    assert_eq!(env.json(&["list", "--all"]).as_array().unwrap().len(), 1);
+}

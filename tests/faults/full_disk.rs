@@ -224,3 +224,58 @@ fn after_a_failed_write_nothing_more_is_acknowledged() {
         store.enqueue(padded(), &SystemClock::new().now()).unwrap();
     });
 }
+
+#[test]
+fn on_a_disk_that_turns_read_only_a_job_goes_on_and_its_outcome_is_told_when_it_can_be_written() {
+    // S4, A7: new files are refused (EROFS).
+    let test = "full_disk::on_a_disk_that_turns_read_only_a_job_goes_on_and_its_outcome_is_told_when_it_can_be_written";
+    apart::with_own_disk(test, "8m", |disk| {
+        let db = disk.join("queue.db");
+        let env = support::test_env!().with("QUEUE_DB", db.to_str().unwrap());
+        let line =
+            "echo x >> runs; while [ ! -e go ]; do sleep 0.01; done; echo done >> runs; exit 7";
+        let job = env.enqueue(&["--max-attempts", "1", "--shell", line]);
+        let mut worker = env.spawn_worker(&["-j", "2"]);
+        support::wait_until("it runs", || env.work().join("runs").exists());
+        let store = open(disk);
+        // A mount over the directory: the file system itself is not let go by the store's files.
+        let runs = disk.join("queue.db-run");
+        let shell = |line: &str| {
+            let mut command = std::process::Command::new("sh");
+            let done = command
+                .args(["-c", line, "sh"])
+                .arg(&runs)
+                .status()
+                .unwrap();
+            assert!(done.success(), "{line}");
+        };
+        shell(r#"mount --bind "$1" "$1" && mount -o remount,bind,ro "$1""#);
+        // What is open stays writable: the worker claims this one, and finds no place for it.
+        let other = store
+            .enqueue(plain_job(), &SystemClock::new().now())
+            .unwrap()
+            .id();
+        support::wait_until("the worker says so", || {
+            worker.stderr().contains("has no room to start jobs")
+        });
+        env.file("go", "");
+        support::wait_until("it has ended", || env.read("runs").ends_with("done\n"));
+        assert_eq!(store.job(JobId(job)).unwrap().state, State::InProgress);
+        shell(r#"umount "$1""#);
+        env.qcli(&["wait", &job.to_string()]).exits(7);
+        env.qcli(&["wait", &other.to_string()]).ok();
+        assert_eq!(store.job(other).unwrap().attempt, 1);
+        assert_eq!(store.job(JobId(job)).unwrap().epoch.0, 1);
+        assert_eq!(env.read("runs"), "x\ndone\n");
+        worker.signal(rustix::process::Signal::TERM);
+        worker.wait();
+    });
+}
+
+/// A job that can be run as it is, in a directory that is there.
+fn plain_job() -> NewJob {
+    NewJob {
+        cwd: "/".into(),
+        ..NewJob::argv(["/bin/true"])
+    }
+}

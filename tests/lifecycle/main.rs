@@ -7,6 +7,7 @@ mod dead_workers;
 mod home;
 mod late_workers;
 mod meddling;
+mod neighbours;
 mod resources;
 mod shortage;
 mod stopping;

@@ -262,6 +262,12 @@ impl TestQueue {
         self.spoil(job, "update job set attempt = 5000000000 where id = ?");
     }
 
+    /// Removes a worker's row, as somebody who tidies the file by hand might.
+    pub fn remove_worker(&self, name: &str) {
+        let worker = self.worker(name);
+        self.spoil(JobId(worker.0), "delete from worker where id = ?");
+    }
+
     fn spoil(&self, job: JobId, statement: &str) {
         match self.engine {
             Engine::Sqlite => {
