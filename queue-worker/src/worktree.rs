@@ -1,6 +1,6 @@
 //! Worktrees of a git repository, one for each job that asks for one.
 //!
-//! The attempt's thread has [`make`] prepare the tree before the process starts; the command line
+//! The attempt's thread has [`make()`] prepare the tree before the process starts; the command line
 //! looks at it ([`snapshot`]), takes its work over ([`accept()`]) or takes it away ([`remove()`]).
 //! What always holds: only trees that carry our marker are ever removed, and nothing is removed
 //! before all that is not on a branch is saved under `refs/queue/rescue/JOB/…`.
