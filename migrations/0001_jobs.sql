@@ -91,7 +91,8 @@ create table job (
                          'bad_cwd', 'bad_payload', 'usage', 'lease_lost', 'lease_expired',
                          'worker_died', 'rebooted', 'cancelled', 'expired', 'interrupted',
                          'snoozed', 'check_failed', 'limit', 'auth', 'billing', 'refusal',
-                         'context_full', 'max_turns', 'over_budget', 'crash', 'unavailable')),
+                         'context_full', 'session_missing', 'session_busy', 'max_turns',
+                         'over_budget', 'crash', 'unavailable')),
   priority            integer not null check (priority between -1000 and 1000),
   position            integer not null,     -- first in, first out inside a lane
   queued_at           integer not null,     -- when it joined the line; never falls with position
@@ -197,7 +198,8 @@ create table attempt (
                        'bad_cwd', 'bad_payload', 'usage', 'lease_lost', 'lease_expired',
                        'worker_died', 'rebooted', 'cancelled', 'expired', 'interrupted',
                        'snoozed', 'check_failed', 'limit', 'auth', 'billing', 'refusal',
-                       'context_full', 'max_turns', 'over_budget', 'crash', 'unavailable')),
+                       'context_full', 'session_missing', 'session_busy', 'max_turns',
+                       'over_budget', 'crash', 'unavailable')),
   exit_code         integer,
   signal            integer,
   message           text,
@@ -210,10 +212,17 @@ create table attempt (
   progress          text,                   -- JSON
   cost_usd          real,
   session_id        text,
+  rung              text check (rung in ('resume', 'fresh', 'cold')),
+  agent             text,                   -- JSON: what was read of an agent's output
+  rule              text,                   -- which rule says what it came to
+  evidence          text,                   -- and by which words
   primary key (job, epoch)
 ) strict, without rowid;
 -- What ended since?
 create index attempt_ended on attempt (ended_at) where ended_at is not null;
+-- A session of an agent has one live holder: two would write into the same conversation.
+create unique index attempt_session on attempt (session_id)
+  where session_id is not null and ended_at is null;
 
 create table checkpoint (
   job   integer not null references job (id) on delete cascade,

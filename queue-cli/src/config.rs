@@ -103,7 +103,13 @@ impl Surroundings {
     /// Gives the path of a file of the user's configuration; none without a home.
     #[must_use]
     pub fn user_file(&self, name: &str) -> Option<PathBuf> {
-        Some(self.config_home.as_ref()?.join(FOLDER).join(name))
+        Some(self.config_folder()?.join(name))
+    }
+
+    /// Where our files lie in the user's configuration; none without a home.
+    #[must_use]
+    pub fn config_folder(&self) -> Option<PathBuf> {
+        self.config_home.as_ref().map(|home| home.join(FOLDER))
     }
 
     /// Gives a variable; one that is set to nothing counts as absent.
@@ -201,7 +207,7 @@ fn project_file(around: &Surroundings, store_is_named: bool) -> Result<Option<Fo
 }
 
 fn user_file(around: &Surroundings) -> Result<Option<Found>, CliError> {
-    let Some(folder) = around.config_home.as_ref().map(|home| home.join(FOLDER)) else {
+    let Some(folder) = around.config_folder() else {
         return Ok(None);
     };
     let path = folder.join("config.toml");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use queue_core::{Clock, Now, Store, SystemClock};
 
+use crate::agents::Agents;
 use crate::args::GlobalArgs;
 use crate::config::{Config, Surroundings};
 use crate::error::CliError;
@@ -22,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) config: Config,
     /// The environment, and where this process runs.
     pub(crate) around: Surroundings,
+    /// The agents that are known here.
+    pub(crate) agents: Agents,
     /// The two streams.
     pub(crate) out: Output,
     clock: Box<dyn Clock>,
@@ -39,6 +42,7 @@ pub(crate) fn of_process(global: GlobalArgs) -> Result<Context, CliError> {
     Ok(Context {
         global,
         config,
+        agents: Agents::of(around.config_folder()),
         around,
         out: Output::of_process(view),
         clock: Box::new(SystemClock::new()),

@@ -7,6 +7,7 @@
 //! `commands/`; [`run`] is the way through it: parse, open, run, render, exit code. [`worker`] is the verb `work` as the
 //! program `queue-worker`.
 
+mod agents;
 pub mod args;
 mod bulk;
 mod commands;

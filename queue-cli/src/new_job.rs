@@ -4,6 +4,7 @@
 //! [`mod@file`] a whole file of them. What can be checked while somebody looks on (a directory, a file, a moment that has
 //! passed) is refused here; what only the store knows is refused by it.
 
+pub(crate) mod agent;
 pub(crate) mod file;
 pub(crate) mod line;
 pub(crate) mod parse;
@@ -15,6 +16,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use queue_core::agent::AgentTask;
 use queue_core::gate::GateName;
 use queue_core::job::{
     After, LimitUse, OnConflict, OnLeftover, RunOptions, StartAt, Unique, UniqueWhile,
@@ -24,6 +26,7 @@ use queue_core::retry::Backoff;
 use queue_core::units::parse_count;
 use queue_core::{Command, NewJob, Store, Timestamp};
 
+use crate::agents::Agents;
 use crate::config::Surroundings;
 use crate::context::Context;
 use crate::env_file;
@@ -31,6 +34,7 @@ use crate::environment::{self, Pattern, Widened};
 use crate::error::CliError;
 use crate::moment;
 use crate::resolve;
+use agent::AgentArgs;
 use parse::{AfterArg, VariableParser};
 use worktree::WorktreeArgs;
 
@@ -183,6 +187,13 @@ pub(crate) struct JobArgs {
     #[arg(long, value_name = "KEY", help_heading = "Limits")]
     pub(crate) concurrency_key: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+
+    /// Take a command line of an agent, such as `claude -p …`, for any other: do not read what it says
+    #[arg(long, help_heading = "Agents")]
+    pub(crate) no_adapter: bool,
+
     /// A line for `sh -c` in place of a command
     #[arg(long, value_name = "LINE", help_heading = "What to run")]
     pub(crate) shell: Option<String>,
@@ -191,7 +202,7 @@ pub(crate) struct JobArgs {
     #[arg(long, value_name = "FILE", help_heading = "What to run")]
     pub(crate) script: Option<PathBuf>,
 
-    /// `-` reads a script from standard input. All words are taken, so that a missing `--` can be explained.
+    /// `-` reads a script from standard input, or with --agent the prompt. All words are taken, so that a missing `--` can be explained.
     #[arg(value_name = "-", hide = true)]
     pub(crate) words: Vec<OsString>,
 
@@ -209,6 +220,8 @@ pub(crate) struct Site<'a> {
     pub(crate) queue: &'a str,
     /// The present.
     pub(crate) now: Timestamp,
+    /// The agents that are known.
+    pub(crate) agents: &'a Agents,
 }
 
 impl<'a> Site<'a> {
@@ -218,6 +231,7 @@ impl<'a> Site<'a> {
             around: &context.around,
             queue: &context.config.queue.value,
             now,
+            agents: &context.agents,
         }
     }
 }
@@ -229,8 +243,16 @@ impl JobArgs {
     /// When nothing says what to run or two things do, when a file or directory cannot be used, or when the moment to
     /// start has passed (exit code 2).
     pub(crate) fn build(&self, site: &Site<'_>) -> Result<NewJob, CliError> {
-        let command = self.command()?;
-        self.build_with(command, site)
+        let command = if self.agent.is_given() {
+            Command::Agent(self.task(site)?)
+        } else {
+            self.command()?
+        };
+        let mut job = self.build_with(command, site)?;
+        if !self.no_adapter {
+            agent::recognise(&mut job, site.agents);
+        }
+        Ok(job)
     }
 
     /// Builds the job around a command that was found elsewhere.
@@ -278,9 +300,42 @@ impl JobArgs {
         self.after.iter().map(find).collect()
     }
 
-    /// Tells whether a command is given in one way or another.
+    /// Tells whether what to do is given in one way or another.
     pub(crate) fn names_a_command(&self) -> bool {
-        self.ways() > 0
+        self.ways() > 0 || self.agent.prompt.is_some() || self.agent.prompt_file.is_some()
+    }
+
+    /// The task of an agent. What stands after `--` are more arguments for it, `-` is the prompt.
+    fn task(&self, site: &Site<'_>) -> Result<AgentTask, CliError> {
+        if self.shell.is_some() || self.script.is_some() {
+            return Err(CliError::usage(
+                "--agent does not go together with --shell or --script: it is given --prompt",
+            ));
+        }
+        let base = &site.around.cwd;
+        let extra = self.argv.iter().cloned().map(RawText::from).collect();
+        let mut task = self.agent.over(None, extra, base)?;
+        match self.words.as_slice() {
+            [] => {}
+            [word] if word == "-" && task.prompt.is_empty() => {
+                task.prompt = agent::read_prompt(Path::new("-"), base)?;
+            }
+            [word] if word == "-" => {
+                return Err(CliError::usage("more than one prompt is given"));
+            }
+            words => {
+                let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+                let line = shell_words::quote(&words.join(" ")).into_owned();
+                return Err(
+                    CliError::usage(format!("`{}` is no option", words[0])).hint(format!(
+                        "is it the prompt? `qcli enqueue --agent {} --prompt {line}`",
+                        task.agent
+                    )),
+                );
+            }
+        }
+        agent::check(&task, site.agents)?;
+        Ok(task)
     }
 
     fn ways(&self) -> usize {
@@ -367,6 +422,7 @@ impl JobArgs {
             direct: self.direct,
             no_retry: self.no_retry_on.clone(),
             worktree: None,
+            agent: None,
         })
     }
 }
@@ -376,8 +432,14 @@ pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Warns of a program that the job will not find. It is no error: it may be there by the time the job starts.
-pub(crate) fn missing_program(job: &NewJob) -> Option<String> {
+/// What a person should know of a job before it runs. None of it is an error: a program may be there by then.
+pub(crate) fn warnings(job: &NewJob, agents: &Agents) -> Vec<String> {
+    let of_job = [missing_program(job), worktree::uncommitted(job)];
+    let of_agent = agent::warnings(job, agents);
+    of_job.into_iter().flatten().chain(of_agent).collect()
+}
+
+fn missing_program(job: &NewJob) -> Option<String> {
     let Command::Argv(words) = &job.command else {
         return None;
     };

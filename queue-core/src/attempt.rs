@@ -4,6 +4,7 @@
 //! tries that do not count: of those the newest [`KEPT_UNCOUNTED`] are kept.
 
 use crate::{
+    agent::Rung,
     clock::{BootId, Timestamp},
     gate::GateName,
     lease::{Epoch, Fence},
@@ -54,6 +55,10 @@ pub struct Report {
     pub message: Option<String>,
     /// What it used.
     pub usage: Option<ResourceUsage>,
+    /// The rule by which an agent's attempt was judged.
+    pub rule: Option<String>,
+    /// The words that the rule went by.
+    pub evidence: Option<String>,
 }
 
 impl Report {
@@ -66,6 +71,8 @@ impl Report {
             signal: None,
             message: None,
             usage: None,
+            rule: None,
+            evidence: None,
         }
     }
 }
@@ -200,6 +207,26 @@ pub struct Attempt {
     pub cost_usd: Option<f64>,
     /// The agent's session, where an adapter knows.
     pub session_id: Option<String>,
+    /// How much of the work before it an agent's attempt began with.
+    pub rung: Option<Rung>,
+    /// What was read of an agent's output.
+    pub agent: Option<serde_json::Value>,
+    /// The rule by which an agent's attempt was judged.
+    pub rule: Option<String>,
+    /// The words that the rule went by.
+    pub evidence: Option<String>,
+}
+
+/// What was read of an agent's output so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentFacts {
+    /// Its session, where the output names it.
+    pub session_id: Option<String>,
+    /// What it cost so far, in US dollars, where that is known.
+    pub cost_usd: Option<f64>,
+    /// All of it, with the place up to which the log was read: whoever adopts the attempt reads on
+    /// from there.
+    pub facts: serde_json::Value,
 }
 
 /// An attempt whose lease ran out, taken over by a worker that now has to make sure that nothing

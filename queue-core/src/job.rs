@@ -4,6 +4,7 @@
 //! state; [`JobBody`] is written once and holds what an attempt needs to run.
 
 use crate::{
+    agent::AgentTask,
     clock::Timestamp,
     gate::GateName,
     lease::{Epoch, Holder},
@@ -44,6 +45,8 @@ pub enum Command {
     Shell(String),
     /// A script, run by the interpreter of its `#!` line, or by `sh`.
     Script(String),
+    /// Work for a coding agent.
+    Agent(AgentTask),
     /// Work of a kind that a program using the library defines.
     Payload(serde_json::Value),
 }
@@ -252,6 +255,10 @@ pub struct RunOptions {
     /// Run in a worktree of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worktree: Option<Worktree>,
+    /// The agent that a plain command calls, by the name of its profile: what it says is read, and
+    /// its arguments stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
 }
 
 /// A job as it is handed in. `NewJob::new(command)` fills in the defaults.

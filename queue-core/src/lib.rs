@@ -2,7 +2,7 @@
 //!
 //! A map, from the outside in:
 //! - [`store`]: [`Store`], one method per verb, and its engine [`SqliteStore`];
-//! - the nouns: [`job`], [`attempt`], [`lease`], [`checkpoint`], [`queue`], [`limit`], [`worker`];
+//! - the nouns: [`job`], [`agent`], [`attempt`], [`lease`], [`checkpoint`], [`queue`], [`limit`], [`worker`];
 //! - the decisions, plain functions without input or output: [`state`], [`retry`], [`bucket`],
 //!   [`gate`], [`why`];
 //! - what they are made of: [`clock`], [`units`], [`raw_text`], [`words`], [`error`];
@@ -11,6 +11,7 @@
 //!
 //! Core decides, edges act: nothing here prints, spawns or asks what time it is.
 
+pub mod agent;
 pub mod attempt;
 pub mod bucket;
 pub mod checkpoint;

@@ -250,6 +250,10 @@ spelled_enum! {
         Refusal = "refusal",
         /// The conversation no longer fits.
         ContextFull = "context_full",
+        /// The session of an agent that was to be gone on with is not there.
+        SessionMissing = "session_missing",
+        /// Somebody else uses the session of an agent.
+        SessionBusy = "session_busy",
         /// The agent used up its turns.
         MaxTurns = "max_turns",
         /// It cost more than its budget.
@@ -293,7 +297,9 @@ impl Class {
             | Class::WorkerDied
             | Class::Rebooted
             | Class::Interrupted
-            | Class::Snoozed => Disposition::Stall,
+            | Class::Snoozed
+            | Class::SessionMissing
+            | Class::SessionBusy => Disposition::Stall,
             Class::SpawnFailed
             | Class::BadCwd
             | Class::BadPayload

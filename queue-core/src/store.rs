@@ -17,6 +17,7 @@ mod outlook;
 mod place;
 mod prune;
 mod requeue;
+mod session;
 pub mod sqlite;
 mod stats;
 mod unfinished;
@@ -34,11 +35,13 @@ pub use self::{
     place::Place,
     prune::{Prune, Pruned},
     requeue::{Requeue, Requeued},
+    session::SessionHold,
     stats::{Spread, Stats},
     unfinished::Unfinished,
 };
 
 use crate::{
+    agent::Rung,
     attempt::{Finished, Orphan, Progress, Report, Started},
     bucket::Quota,
     checkpoint::Checkpoint,
@@ -240,6 +243,16 @@ pub trait Store: Send + Sync {
 
     /// What the jobs need to run. Jobs that are gone are left out.
     fn bodies(&self, jobs: &[JobId]) -> Result<Vec<JobBody>>;
+
+    /// Notes how an agent's attempt is about to begin: on which rung, and with which session. To
+    /// be called before it is started, so that the session is known whatever happens then.
+    fn begin_session(
+        &self,
+        fence: Fence,
+        rung: Rung,
+        session: Option<&str>,
+        now: &Now,
+    ) -> Result<SessionHold>;
 
     /// What a worker that wants to end when nothing is left needs to know of the jobs of `kind` in
     /// `queues` (all, where empty).

@@ -1,15 +1,22 @@
-//! Reads what a coding agent printed and judges how its attempt ended.
+//! Coding agents as jobs: how each is called, what its output says, and what becomes of a session
+//! over several attempts.
 //!
-//! The worker feeds the attempt's log to a [`stream::Reader`], which gathers [`facts::Facts`]; at the
-//! end [`detect::judge`] runs the ordered [`rules::Rules`] over them. `qcli agent classify` does the
-//! same with a saved log. What always holds: structured fields come before words, words are taken
-//! only from what the program itself wrote and never from a model's prose, and nothing here touches
-//! the store, the clock or a process.
+//! The attempt asks here what to run for an agent's task. While it runs, its log is fed to a
+//! [`stream::Reader`], which gathers [`facts::Facts`]; at the end [`detect::judge`] runs the ordered
+//! [`rules::Rules`] over them. `qcli agent` shows and tests the same data. What always holds: what
+//! is known of an agent is data, in [`adapter`] and [`rules`]; a command line that a person wrote
+//! is never changed; structured fields come before words, and words are taken only from what the
+//! program itself wrote and never from a model's prose.
 
+pub mod adapter;
+pub mod call;
+pub mod command;
 pub mod detect;
 pub mod facts;
+mod prompt;
 pub mod reset_time;
 pub mod rules;
 pub mod saved;
+pub mod session;
 pub mod stream;
 pub mod text;

@@ -92,6 +92,7 @@ impl WorkArgs {
                 scheduled_too: drain == Drain::All,
             }),
             is_direct: self.direct,
+            config: None,
             takes_signals: true,
         }
     }

@@ -12,6 +12,7 @@ use queue_core::attempt::{Outcome, Report, Started};
 use queue_core::job::{JobBody, Worktree};
 use queue_core::{Class, Clock, Fence, Timestamp};
 
+use crate::agent::call::Call;
 use crate::cgroup::{Bounds, Groups};
 use crate::checkpoint_file::CheckpointFile;
 use crate::host::{self, End};
@@ -35,6 +36,8 @@ pub(crate) struct Task {
     pub(crate) queue: String,
     pub(crate) worker: Arc<str>,
     pub(crate) body: JobBody,
+    /// The agent it calls, if it calls one.
+    pub(crate) call: Option<Box<Call>>,
     /// The value that earlier attempts saved.
     pub(crate) saved: Option<Vec<u8>>,
     pub(crate) layout: Arc<Layout>,
@@ -87,7 +90,7 @@ impl Task {
                 let report = outcome::report_unbuilt(&problem, self.clock.now().wall);
                 let shortage = match problem {
                     NoSpec::Spawn(problem) => outcome::shortage(&problem),
-                    NoSpec::Payload(_) => None,
+                    NoSpec::Payload(_) | NoSpec::Task(_) => None,
                 };
                 Concluded {
                     shortage,
@@ -178,7 +181,7 @@ impl Task {
             worker: &self.worker,
         };
         let mut spec = match &self.body.options.worktree {
-            None => spec::build(&self.body, identity, &self.layout)?,
+            None => spec::build(&self.body, identity, &self.layout, self.call.as_deref())?,
             Some(options) => self.build_in_worktree(options, identity)?,
         };
         let bounds = Bounds {
@@ -207,7 +210,7 @@ impl Task {
         };
         let made = worktree::make(wish).map_err(|error| worktree::start::problem(&error))?;
         let body = worktree::start::body_in(&self.body, &made);
-        let mut spec = spec::build(&body, identity, &self.layout)?;
+        let mut spec = spec::build(&body, identity, &self.layout, self.call.as_deref())?;
         if let Some(line) = &options.setup {
             worktree::start::set_up_first(&mut spec, line, &made);
         }

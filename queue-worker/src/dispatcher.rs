@@ -6,6 +6,7 @@
 //! it; whatever runs is in a slot; with nothing to do the loop sleeps until it is woken.
 
 mod agenda;
+mod calling;
 mod flight;
 mod outbox;
 mod returned;
@@ -15,6 +16,7 @@ mod slots;
 mod words;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,6 +57,8 @@ pub(crate) struct Dispatcher {
     clock: Arc<dyn Clock>,
     layout: Arc<Layout>,
     groups: Arc<Groups>,
+    /// The directory of the user's `agents.toml`.
+    config: Option<Arc<Path>>,
     worker: WorkerId,
     options: WorkerOptions,
     name: Arc<str>,
@@ -106,6 +110,7 @@ impl Dispatcher {
             generation: store.generation(),
             agenda: Agenda::new(options.lease_for),
             name: options.name.as_str().into(),
+            config: options.config.as_deref().map(Arc::from),
             store,
             clock,
             layout: Arc::new(layout),
@@ -356,6 +361,7 @@ impl Dispatcher {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             layout: Arc::clone(&self.layout),
+            config: self.config.clone(),
             unread: self.slots.take_unread(),
             question: is_working.then(|| self.question()).flatten(),
             cycle,

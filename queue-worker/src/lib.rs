@@ -9,6 +9,7 @@
 //! - [`agent`]: what a coding agent printed, and what it came to.
 //! - `attempt`: one attempt on its thread: [`spec`] says what to run, [`outcome`] what it came to,
 //!   [`usage_error`] whether it refused its arguments, [`checkpoint_file`] what it saved.
+//! - [`agent`]: how coding agents are called.
 //! - `host`: where the attempt is supervised: on that thread, or in a [`shim`], a small process of
 //!   its own that outlives the worker; `post` holds the files where the two meet.
 //! - `recovery`: finds what a dead worker left running: adopts it, or ends it.

@@ -57,6 +57,7 @@ pub fn report_unbuilt(problem: &NoSpec, at: Timestamp) -> Report {
     let (outcome, exit_code) = match problem {
         // What cannot be read now may be read by a newer release.
         NoSpec::Payload(_) => (retried(Class::BadPayload), None),
+        NoSpec::Task(_) => (failed(Class::Usage), None),
         NoSpec::Spawn(problem) => (not_started(problem, at), problem.class.shell_code()),
     };
     Report {

@@ -11,15 +11,23 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use queue_core::agent::AgentTask;
 use queue_core::job::{Command, JobBody, OnLeftover};
 use queue_core::raw_text::RawText;
 
+use crate::agent;
+use crate::agent::adapter::{PromptBy, StopBy};
+use crate::agent::call::Call;
+use crate::agent::command::Filling;
 use crate::layout::Layout;
 use crate::process::{SpawnClass, SpawnProblem, resolve_program};
-use crate::supervisor::Spec;
+use crate::supervisor::{Spec, StopSignal};
 
 /// The shell of `--shell` lines and of scripts without a `#!` line.
 const SHELL: &str = "/bin/sh";
+
+/// The file in the run directory that holds what an agent is told.
+const PROMPT: &str = "prompt";
 
 /// Variables by which a coding agent knows its own session. A job that has them thinks it runs
 /// inside the session that enqueued it, and refuses to start or writes to that session's files.
@@ -51,6 +59,9 @@ pub enum NoSpec {
     /// What is stored cannot be read, or is no command.
     #[error("{0}")]
     Payload(String),
+    /// The agent cannot be given this task, or is not known.
+    #[error("{0}")]
+    Task(String),
     /// The program, the directory or a file of the attempt cannot be used.
     #[error(transparent)]
     Spawn(#[from] SpawnProblem),
@@ -60,7 +71,12 @@ pub enum NoSpec {
 ///
 /// # Errors
 /// [`NoSpec`], with what to do about it.
-pub fn build(body: &JobBody, identity: Identity<'_>, layout: &Layout) -> Result<Spec, NoSpec> {
+pub fn build(
+    body: &JobBody,
+    identity: Identity<'_>,
+    layout: &Layout,
+    call: Option<&Call>,
+) -> Result<Spec, NoSpec> {
     let command = body.command.as_ref().map_err(|problem| {
         NoSpec::Payload(format!(
             "what is stored for the job cannot be read: {problem}"
@@ -68,7 +84,11 @@ pub fn build(body: &JobBody, identity: Identity<'_>, layout: &Layout) -> Result<
     })?;
     let cwd = PathBuf::from(body.cwd.as_os_str());
     let run_directory = layout.run_directory(body.id, identity.epoch);
-    let (program, args) = resolve(command, body, &cwd, &run_directory)?;
+    let prompt_file = run_directory.join(PROMPT);
+    let (program, args) = match (command, call) {
+        (Command::Agent(task), Some(call)) => resolve_agent(task, call, body, &cwd, &prompt_file)?,
+        _ => resolve(command, body, &cwd, &run_directory)?,
+    };
     let mut spec = Spec::new(
         body.id.0,
         identity.epoch.0,
@@ -89,7 +109,44 @@ pub fn build(body: &JobBody, identity: Identity<'_>, layout: &Layout) -> Result<
     spec.grace = options.grace_ms.map_or(Spec::GRACE, Duration::from_millis);
     spec.log_cap = options.log_cap.unwrap_or(Spec::LOG_CAP);
     spec.on_leftover = options.on_leftover.unwrap_or(OnLeftover::Kill);
+    if let Some(call) = call {
+        let task = agent::call::task_of(body);
+        call.adjust(&mut spec.env, task);
+        if call.adapter.stop == StopBy::Int {
+            spec.stop_signal = StopSignal::IntThenTerm;
+        }
+        if task.is_some() && call.adapter.prompt == PromptBy::Stdin {
+            spec.stdin = Some(prompt_file);
+        }
+    }
     Ok(spec)
+}
+
+/// The program of an agent and its arguments; leaves the prompt where the agent reads it.
+fn resolve_agent(
+    task: &AgentTask,
+    call: &Call,
+    body: &JobBody,
+    cwd: &Path,
+    prompt_file: &Path,
+) -> Result<(PathBuf, Vec<OsString>), NoSpec> {
+    let adapter = &call.adapter;
+    let program = OsStr::new(&adapter.program);
+    let program = resolve_program(program, variable(body, "PATH"), cwd)?;
+    agent::command::check(&call.name, adapter, task).map_err(NoSpec::Task)?;
+    let begin = call.begin.as_ref();
+    let prompt = begin.map_or(task.prompt.as_str(), |begin| &begin.prompt);
+    if adapter.prompt != PromptBy::Argument {
+        write_private(prompt_file, prompt, 0o600)
+            .map_err(|error| file_problem("prompt", prompt_file, &error))?;
+    }
+    let filling = Filling {
+        session: begin.and_then(|begin| begin.session.as_deref()),
+        resumes: begin.is_some_and(|begin| begin.resumes),
+        prompt,
+        prompt_file,
+    };
+    Ok((program, agent::command::arguments(adapter, task, &filling)))
 }
 
 /// The program and its arguments.
@@ -110,13 +167,18 @@ fn resolve(
         Command::Script(text) => {
             let shell = find(OsStr::new(SHELL))?;
             let script = run_directory.join("script");
-            write_script(&script, text).map_err(|error| script_problem(&script, &error))?;
+            write_private(&script, text, 0o700)
+                .map_err(|error| file_problem("script", &script, &error))?;
             if text.starts_with("#!") {
                 Ok((script, Vec::new()))
             } else {
                 Ok((shell, vec![script.into()]))
             }
         }
+        Command::Agent(task) => Err(NoSpec::Task(format!(
+            "the agent `{}` is not known here",
+            task.agent
+        ))),
         Command::Payload(_) => Err(NoSpec::Payload(
             "the job is a payload of a program's own and no command; \
              enqueue it with a kind of that program's"
@@ -125,20 +187,20 @@ fn resolve(
     }
 }
 
-fn write_script(path: &Path, text: &str) -> io::Result<()> {
+fn write_private(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o700)
+        .mode(mode)
         .open(path)?;
     file.write_all(text.as_bytes())
 }
 
-fn script_problem(script: &Path, error: &io::Error) -> SpawnProblem {
+fn file_problem(what: &str, path: &Path, error: &io::Error) -> SpawnProblem {
     let text = format!(
-        "the script `{}` cannot be written; make its directory writable and free some disk",
-        script.display()
+        "the {what} `{}` cannot be written; make its directory writable and free some disk",
+        path.display()
     );
     SpawnProblem::from_io(SpawnClass::BadLog, text, error)
 }
@@ -220,7 +282,7 @@ mod tests {
                 queue: "builds",
                 worker: "here-1",
             };
-            build(body, identity, &self.layout)
+            build(body, identity, &self.layout, None)
         }
     }
 

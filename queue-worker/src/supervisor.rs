@@ -72,6 +72,7 @@ fn see_through(mut attempt: Attempt<'_>, control: &Control) -> Status {
         phase = match phase {
             Phase::Running => attempt.run(),
             Phase::Settling { until } => attempt.settle(until),
+            Phase::Interrupting { press_at } => attempt.interrupt(press_at),
             Phase::Stopping { kill_at } => attempt.stop(kill_at),
             Phase::Killing { give_up_at } => attempt.kill(give_up_at),
             Phase::Draining { until } => attempt.drain(until),

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub struct WorkerOptions {
     pub is_direct: bool,
     /// When it ends by itself.
     pub until: Until,
+    /// The directory of the user's `agents.toml`; only what is built in is known without one.
+    pub config: Option<PathBuf>,
     /// Whether INT, TERM and HUP stop it. Off where the embedding program listens itself.
     pub takes_signals: bool,
 }
@@ -79,6 +81,7 @@ impl Default for WorkerOptions {
             lease_for: Self::LEASE,
             is_direct: false,
             until: Until::Stopped,
+            config: None,
             takes_signals: true,
         }
     }

@@ -34,6 +34,7 @@ fn the_page_names_every_field_of_a_job_and_of_an_attempt() {
     env.enqueue(&["--shell", "true"]);
     let text = std::fs::read(script).expect("it was just written");
     env.qcli_with_input(&["enqueue", "-"], text).ok();
+    env.enqueue(&["--hold", "--agent", "claude", "--prompt", "x"]);
     env.drain();
     let mut of_list = BTreeSet::new();
     for job in env

@@ -1,5 +1,6 @@
 //! A store that does something else first: fails, or lets somebody get in between.
 
+use queue_core::agent::Rung;
 use queue_core::attempt::Progress;
 use queue_core::bucket::Quota;
 use queue_core::checkpoint::Checkpoint;
@@ -13,11 +14,11 @@ use queue_core::state::State;
 use queue_core::store::sqlite::SqliteStore;
 use queue_core::store::{
     Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Import, Outlook, PerJob,
-    Place, Prune, Pruned, Requeue, Requeued, Stats, Store, Summary,
+    Place, Prune, Pruned, Requeue, Requeued, SessionHold, Stats, Store, Summary,
 };
 use queue_core::why::Cause;
 use queue_core::worker::{NewWorker, Worker, WorkerId};
-use queue_core::{Epoch, Error};
+use queue_core::{Epoch, Error, Fence};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -97,6 +98,7 @@ impl Store for Meddling {
         fn enqueue_each(jobs: Vec<NewJob>, now: &Now) -> Result<PerJob<Enqueued>>;
         fn enqueue_all(jobs: Vec<NewJob>, now: &Now) -> Result<Vec<Enqueued>, (Option<usize>, Error)>;
         fn worker_stopped(worker: WorkerId, now: &Now) -> Result<()>;
+        fn begin_session(fence: Fence, rung: Rung, session: Option<&str>, now: &Now) -> Result<SessionHold>;
         fn outlook(queues: &[String], kind: &str, now: &Now) -> Result<Outlook>;
         fn checkpoint(job: JobId, epoch: Epoch, name: &str, value: &[u8], now: &Now) -> Result<()>;
         fn progress(job: JobId, epoch: Epoch, progress: &Progress, now: &Now) -> Result<()>;

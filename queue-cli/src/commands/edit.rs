@@ -1,12 +1,13 @@
 //! `qcli edit`: changes jobs that wait.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use queue_core::gate::GateName;
-use queue_core::job::{After, LimitUse, RunOptions};
+use queue_core::job::{After, JobBody, LimitUse, RunOptions};
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
 use queue_core::store::Edit;
@@ -19,6 +20,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::moment;
+use crate::new_job::agent::{self, AgentArgs, task_of};
 use crate::new_job::parse::{self, AfterArg};
 use crate::new_job::{Site, millis};
 use crate::resolve;
@@ -34,7 +36,8 @@ use crate::selector::Selector;
   qcli edit 42 43 --queue nightly --tag team=web
   qcli edit 42 --now
   qcli edit 42 --no-after
-  qcli edit 42 --timeout 4h -- make -j4 test")]
+  qcli edit 42 --timeout 4h -- make -j4 test
+  qcli edit 42 --model opus --prompt-file TASK.md")]
 pub(crate) struct Args {
     /// The jobs, each by number, name, `@` or `@~2`
     #[arg(value_name = "JOB", required = true)]
@@ -158,7 +161,10 @@ pub(crate) struct Args {
     )]
     shell: Option<String>,
 
-    /// Run this program with these arguments
+    #[command(flatten)]
+    agent: AgentArgs,
+
+    /// Run this program with these arguments; beside options of an agent, more arguments for that
     #[arg(last = true, value_name = "COMMAND", help_heading = "What to run")]
     argv: Vec<OsString>,
 }
@@ -168,7 +174,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
     let store = context.existing_store()?;
     let now = context.now();
     let edit = args.edit(&*store, &now, &Site::of(context, now.wall))?;
-    if edit == Edit::default() && !args.changes_options() {
+    if edit == Edit::default() && !args.changes_each() {
         return Err(CliError::usage("what to change is not said").hint(
             "`qcli edit --help` shows what can be changed, as in `qcli edit 42 --priority 10`",
         ));
@@ -178,10 +184,11 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
         ..JobsArgs::default()
     }
     .find(&*store, Verb::Edit)?;
+    let own = args.own_edits(&*store, &meant.ids, &edit, context)?;
     bulk::change(
         context,
         &meant,
-        |ids| args.apply(&*store, ids, &edit, &now),
+        |ids| apply(&*store, ids, &edit, &own, &now),
         |id, state| Said {
             words: format!("edited {id}"),
             fields: json!({ "did": "edited", "state": state }),
@@ -242,47 +249,65 @@ impl Args {
             .map(Some)
     }
 
+    /// A new command that is the same for all jobs.
     fn command(&self) -> Option<Command> {
         if let Some(line) = &self.shell {
             return Some(Command::Shell(line.clone()));
         }
-        let words = || self.argv.iter().cloned().map(RawText::from).collect();
-        (!self.argv.is_empty()).then(|| Command::Argv(words()))
+        let is_command = !self.argv.is_empty() && !self.agent.is_given();
+        is_command.then(|| Command::Argv(self.words()))
     }
 
-    fn changes_options(&self) -> bool {
+    fn words(&self) -> Vec<RawText> {
+        self.argv.iter().cloned().map(RawText::from).collect()
+    }
+
+    /// Whether something is changed that each job has as a whole: its options, or an agent's task.
+    fn changes_each(&self) -> bool {
         self.timeout.is_some()
             || self.idle_timeout.is_some()
             || self.grace.is_some()
             || self.log_cap.is_some()
             || self.mem.is_some()
             || self.cpu.is_some()
+            || self.shell.is_some()
+            || !self.argv.is_empty()
+            || self.agent.is_given()
     }
 
-    /// The options of an attempt are stored as a whole, so each job's own are read and written back.
-    fn apply(
+    /// The edits of the jobs where each needs its own: what is stored as a whole is read and written back.
+    fn own_edits(
         &self,
         store: &dyn Store,
         ids: &[JobId],
         edit: &Edit,
-        now: &Now,
-    ) -> queue_core::Result<queue_core::store::PerJob<queue_core::State>> {
-        if !self.changes_options() {
-            return store.edit(ids, edit, now);
+        context: &Context,
+    ) -> Result<HashMap<JobId, Edit>, CliError> {
+        if !self.changes_each() {
+            return Ok(HashMap::new());
         }
-        let mut answers = Vec::with_capacity(ids.len());
-        for id in ids {
-            let options = store
-                .bodies(&[*id])?
-                .pop()
-                .map(|body| self.over(body.options));
-            let edit = Edit {
-                options,
-                ..edit.clone()
-            };
-            answers.extend(store.edit(&[*id], &edit, now)?);
+        let bodies = store.bodies(ids)?.into_iter();
+        bodies
+            .map(|body| Ok((body.id, self.own_edit(body, edit, context)?)))
+            .collect()
+    }
+
+    fn own_edit(&self, body: JobBody, edit: &Edit, context: &Context) -> Result<Edit, CliError> {
+        let mut edit = edit.clone();
+        if self.agent.is_given() {
+            let before = task_of(&body).cloned();
+            let task = self.agent.over(before, self.words(), &context.around.cwd)?;
+            agent::check(&task, &context.agents)?;
+            edit.command = Some(Command::Agent(task));
         }
-        Ok(answers)
+        let mut options = self.over(body.options);
+        match &edit.command {
+            None => {}
+            Some(Command::Argv(words)) => options.agent = context.agents.recognise(words),
+            Some(_) => options.agent = None,
+        }
+        edit.options = Some(options);
+        Ok(edit)
     }
 
     fn over(&self, options: RunOptions) -> RunOptions {
@@ -296,6 +321,23 @@ impl Args {
             ..options
         }
     }
+}
+
+fn apply(
+    store: &dyn Store,
+    ids: &[JobId],
+    edit: &Edit,
+    own: &HashMap<JobId, Edit>,
+    now: &Now,
+) -> queue_core::Result<queue_core::store::PerJob<queue_core::State>> {
+    if own.is_empty() {
+        return store.edit(ids, edit, now);
+    }
+    let mut answers = Vec::with_capacity(ids.len());
+    for id in ids {
+        answers.extend(store.edit(&[*id], own.get(id).unwrap_or(edit), now)?);
+    }
+    Ok(answers)
 }
 
 /// A new value, none in its place, or no change.

@@ -14,8 +14,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::new_job::worktree::uncommitted;
-use crate::new_job::{JobArgs, Site, missing_program};
+use crate::new_job::{JobArgs, Site, warnings};
 use crate::probe;
 use crate::view::worker::Life;
 
@@ -31,6 +30,7 @@ use crate::view::worker::Life;
        qcli enqueue [OPTIONS] --shell LINE
        qcli enqueue [OPTIONS] --script FILE
        qcli enqueue [OPTIONS] - < SCRIPT
+       qcli enqueue [OPTIONS] --agent AGENT --prompt TEXT [-- ARG...]
        qcli enqueue [OPTIONS] --from-file FILE [--keep-going]",
     after_help = "Examples:
   qcli enqueue -- make -j8 test
@@ -41,12 +41,14 @@ use crate::view::worker::Life;
   qcli enqueue --unique sync --limit api -- ./sync
   qcli enqueue --worktree --setup 'npm ci' -- ./refactor
   qcli enqueue - < script.sh
+  qcli enqueue --agent claude --prompt-file TASK.md --allowed-tools Edit,Bash
   qcli enqueue --from-file jobs.jsonl
 
 A line of --from-file is one JSON object with the options as fields in snake_case:
   {\"argv\": [\"make\", \"test\"], \"queue\": \"builds\", \"tags\": {\"team\": \"web\"}, \"after\": [41, \"fetch\"]}
-`argv` (an array), `shell` or `script` say what to run. `after` takes numbers and names, also those
-of other lines, wherever they stand. --queue and the like are the defaults of every line."
+`argv` (an array), `shell`, `script`, or `agent` with `prompt` say what to run. `after` takes numbers
+and names, also those of other lines, wherever they stand. --queue and the like are the defaults of
+every line."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -74,7 +76,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
 fn one(args: &JobArgs, context: &mut Context) -> Result<ExitCode, CliError> {
     let now = context.now();
     let mut job = args.build(&Site::of(context, now.wall))?;
-    let warnings = [missing_program(&job), uncommitted(&job)];
+    let warnings = warnings(&job, &context.agents);
     let store = context.store()?;
     job.after = args.parents(&*store)?;
     let unique = job.unique.as_ref().map(|unique| unique.key.clone());
@@ -83,7 +85,7 @@ fn one(args: &JobArgs, context: &mut Context) -> Result<ExitCode, CliError> {
     if let Some(key) = unique {
         note_conflict(context, &key, enqueued);
     }
-    for warning in warnings.into_iter().flatten() {
+    for warning in warnings {
         context.out.warn(warning);
     }
     note_idle_queue(context, &*store, &now);

@@ -15,7 +15,7 @@ use crate::error::{CliError, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::interrupt::Interrupts;
 use crate::log_text::{Form, Printer};
-use crate::new_job::{JobArgs, Site, missing_program, parse};
+use crate::new_job::{JobArgs, Site, parse, warnings};
 use crate::output::time::{Times, span};
 use crate::stuck::{Stuck, waits_for_a_person};
 use crate::view::{ended, json, line};
@@ -78,7 +78,7 @@ fn add(args: &Args, context: &mut Context) -> Result<Enqueued, CliError> {
     let now = context.now();
     let mut job = args.job.build(&Site::of(context, now.wall))?;
     job.max_attempts = args.job.max_attempts.unwrap_or(NonZeroU32::MIN);
-    let warning = missing_program(&job);
+    let warnings = warnings(&job, &context.agents);
     let store = context.store()?;
     job.after = args.job.parents(&*store)?;
     let enqueued = store.enqueue(job, &now)?;
@@ -92,7 +92,7 @@ fn add(args: &Args, context: &mut Context) -> Result<Enqueued, CliError> {
             "job {id}, which holds the unique key, has the new contents"
         )),
     }
-    if let Some(warning) = warning {
+    for warning in warnings {
         context.out.warn(warning);
     }
     Ok(enqueued)

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use queue_worker::args::WorkArgs;
 use queue_worker::console::Console;
-use queue_worker::{Stop, Summary, WorkerError};
+use queue_worker::{Stop, Summary, WorkerError, WorkerOptions};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -33,8 +33,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &WorkArgs, context: &mut Context) -> Result<ExitCode, CliError> {
     let store = context.store()?;
     let db = context.config.store.value.path().to_owned();
-    let summary = queue_worker::run(&store, &db, args.options(), Stop::new())
-        .map_err(|error| explain(&error))?;
+    let options = WorkerOptions {
+        config: context.around.config_folder(),
+        ..args.options()
+    };
+    let summary =
+        queue_worker::run(&store, &db, options, Stop::new()).map_err(|error| explain(&error))?;
     if context.out.is_json() {
         context.out.json(&SummaryJson::from(summary))?;
     } else {

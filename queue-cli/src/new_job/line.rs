@@ -7,15 +7,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use queue_core::agent::AgentTask;
 use queue_core::gate::GateName;
 use queue_core::job::{LimitUse, OnConflict, OnLeftover, StartAt, Unique, UniqueWhile, Worktree};
 use queue_core::raw_text::RawText;
 use queue_core::{Command, NewJob};
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
+use super::agent::{self, AgentArgs};
 use super::parse::{self, AfterArg};
 use super::worktree::WorktreeArgs;
 use super::{Site, millis};
@@ -69,6 +71,15 @@ pub(crate) struct Line {
     branch: Option<String>,
     setup: Option<String>,
     teardown: Option<String>,
+    agent: Option<String>,
+    prompt: Option<String>,
+    prompt_file: Option<PathBuf>,
+    model: Option<String>,
+    allowed_tools: Option<OneOrMany<String>>,
+    max_turns: Option<NonZeroU32>,
+    profile: Option<String>,
+    session: Option<String>,
+    no_adapter: bool,
 }
 
 /// A job of a line, and the jobs it comes after as they are named there; none where the options are to decide.
@@ -103,7 +114,10 @@ fn not_a_line(error: &serde_json::Error) -> CliError {
 impl Line {
     fn over(mut self, base: &NewJob, site: &Site<'_>) -> Result<LineJob, CliError> {
         let mut job = base.clone();
-        job.command = self.command()?;
+        job.command = self.command(&base.command, site)?;
+        if !self.no_adapter {
+            agent::recognise(&mut job, site.agents);
+        }
         self.describe(&mut job)?;
         self.surround(&mut job, site)?;
         self.schedule(&mut job, site)?;
@@ -115,7 +129,44 @@ impl Line {
         Ok(LineJob { job, after })
     }
 
-    fn command(&mut self) -> Result<Command, CliError> {
+    /// What the line is to do. An agent's own arguments stand in `argv`, as they stand after `--`.
+    fn command(&mut self, base: &Command, site: &Site<'_>) -> Result<Command, CliError> {
+        let said = AgentArgs {
+            agent: self.agent.take(),
+            prompt: self.prompt.take(),
+            prompt_file: self.prompt_file.take(),
+            model: self.model.take(),
+            allowed_tools: many(self.allowed_tools.take()),
+            max_turns: self.max_turns.take(),
+            profile: self.profile.take(),
+            session: self.session.take(),
+        };
+        let runs = self.argv.is_some() || self.shell.is_some() || self.script.is_some();
+        match base {
+            Command::Agent(task) if !runs || said.is_given() => self.task(&said, Some(task), site),
+            _ if said.is_given() => self.task(&said, None, site),
+            _ => self.plain(),
+        }
+    }
+
+    fn task(
+        &mut self,
+        said: &AgentArgs,
+        base: Option<&AgentTask>,
+        site: &Site<'_>,
+    ) -> Result<Command, CliError> {
+        if self.shell.is_some() || self.script.is_some() {
+            return Err(CliError::usage(
+                "an agent does not go together with `shell` or `script`: it is given `prompt`",
+            ));
+        }
+        let extra = self.argv.take().unwrap_or_default();
+        let task = said.over(base.cloned(), extra, &site.around.cwd)?;
+        agent::check(&task, site.agents)?;
+        Ok(Command::Agent(task))
+    }
+
+    fn plain(&mut self) -> Result<Command, CliError> {
         match (self.argv.take(), self.shell.take(), self.script.take()) {
             (Some(argv), None, None) => Ok(Command::Argv(argv)),
             (None, Some(shell), None) => Ok(Command::Shell(shell)),
@@ -377,6 +428,7 @@ impl<'de> Deserialize<'de> for AfterField {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agents::Agents;
     use crate::config::Surroundings;
     use queue_core::Timestamp;
     use std::collections::HashMap;
@@ -397,6 +449,7 @@ mod tests {
             around: &around,
             queue: "default",
             now: Timestamp::from_millis(1_767_225_600_000),
+            agents: &Agents::default(),
         };
         let mut base = NewJob::new(Command::Shell(String::new()));
         base.tags.insert("run".into(), "7".into());

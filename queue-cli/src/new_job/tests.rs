@@ -27,6 +27,7 @@ fn build(args: &[&str]) -> Result<NewJob, CliError> {
         around: &around,
         queue: "default",
         now: Timestamp::from_millis(1_767_225_600_000),
+        agents: &Agents::default(),
     };
     line.job.build(&site)
 }

@@ -4,6 +4,7 @@
 //! Lists, pages and JSON call it. A command that cannot be read is shown with the reason in its place.
 
 use queue_core::{
+    agent::AgentTask,
     job::{Command, Job},
     raw_text::RawText,
 };
@@ -21,6 +22,7 @@ pub fn one_line(command: &Result<Command, String>) -> String {
         }
         Ok(Command::Shell(line)) => line.clone(),
         Ok(Command::Script(script)) => first_line(script),
+        Ok(Command::Agent(task)) => format!("{}: {}", task.agent, short_prompt(task)),
         Ok(Command::Payload(value)) => value.to_string(),
         Err(why) => format!("(unreadable: {why})"),
     }
@@ -42,6 +44,8 @@ pub enum CommandJson<'a> {
     Shell(&'a str),
     /// A script.
     Script(&'a str),
+    /// Work for a coding agent.
+    Agent(TaskJson<'a>),
     /// Work of a kind that a program using the library defines.
     Payload(&'a serde_json::Value),
     /// Why the command cannot be read.
@@ -54,9 +58,52 @@ impl<'a> From<&'a Result<Command, String>> for CommandJson<'a> {
             Ok(Command::Argv(words)) => Self::Argv(words),
             Ok(Command::Shell(line)) => Self::Shell(line),
             Ok(Command::Script(script)) => Self::Script(script),
+            Ok(Command::Agent(task)) => Self::Agent(task.into()),
             Ok(Command::Payload(value)) => Self::Payload(value),
             Err(why) => Self::CommandError(why),
         }
+    }
+}
+
+/// What a coding agent is asked.
+#[derive(Debug, Serialize)]
+pub struct TaskJson<'a> {
+    name: &'a str,
+    /// The begin of the prompt; all of it stands beside this object in `show`.
+    prompt: String,
+    model: Option<&'a str>,
+    profile: Option<&'a str>,
+    allowed_tools: &'a [String],
+    max_turns: Option<std::num::NonZeroU32>,
+    session: Option<&'a str>,
+    extra: &'a [RawText],
+}
+
+impl<'a> From<&'a AgentTask> for TaskJson<'a> {
+    fn from(task: &'a AgentTask) -> Self {
+        Self {
+            name: &task.agent,
+            prompt: short_prompt(task),
+            model: task.model.as_deref(),
+            profile: task.profile.as_deref(),
+            allowed_tools: &task.allowed_tools,
+            max_turns: task.max_turns,
+            session: task.session.as_deref(),
+            extra: &task.extra,
+        }
+    }
+}
+
+/// The most characters of a prompt that a list shows.
+const SHORT_PROMPT: usize = 80;
+
+/// The first line of a prompt, cut where it is long.
+fn short_prompt(task: &AgentTask) -> String {
+    let line = task.first_line();
+    match line.char_indices().nth(SHORT_PROMPT) {
+        Some((at, _)) => format!("{} …", line[..at].trim_end()),
+        None if line.len() < task.prompt.trim().len() => format!("{line} …"),
+        None => line.to_owned(),
     }
 }
 
@@ -106,6 +153,17 @@ mod tests {
         );
         assert_eq!(script("make all"), "make all");
         assert_eq!(script("#!/bin/sh\n"), "(a script of comments)");
+    }
+
+    #[test]
+    fn of_a_prompt_a_list_has_the_begin() {
+        let line = |prompt: &str| one_line(&Ok(Command::Agent(AgentTask::new("claude", prompt))));
+        assert_eq!(line("fix it"), "claude: fix it");
+        assert_eq!(line("\n# Task\nfix it"), "claude: # Task …");
+        let long = line(&"wörd ".repeat(50));
+        assert!(long.ends_with(" …") && long.chars().count() < 95, "{long}");
+        let task = Ok(Command::Agent(AgentTask::new("claude", "a\nb")));
+        assert_eq!(as_json(&task)["agent"]["prompt"], "a …");
     }
 
     fn as_json(command: &Result<Command, String>) -> serde_json::Value {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use queue_core::gate::GateName;
 use queue_core::{
-    JobId, State, Timestamp,
+    Command, JobId, State, Timestamp,
     attempt::{Attempt, Progress, ResourceUsage},
     checkpoint::{self, Checkpoint},
     job::{LimitUse, RunOptions},
@@ -155,6 +155,8 @@ pub struct DetailJson<'a> {
     /// The values that may be shown, `null` where one is hidden; only where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     env: Option<BTreeMap<&'a str, Option<&'a RawText>>>,
+    /// What a coding agent is asked, whole.
+    prompt: Option<&'a str>,
     /// The value of the default checkpoint.
     checkpoint: Option<Value>,
     checkpoints: Vec<CheckpointJson<'a>>,
@@ -206,6 +208,10 @@ pub fn detail(detail: &Detail, with_env: bool, now: Timestamp) -> DetailJson<'_>
                 .map(|(name, value)| (name.as_str(), env::shown(name, value)))
                 .collect()
         }),
+        prompt: match &body.command {
+            Ok(Command::Agent(task)) => Some(&task.prompt),
+            _ => None,
+        },
         checkpoint: default_checkpoint(&detail.checkpoints)
             .map(|saved| checkpoint_value(&saved.value)),
         checkpoints: detail
@@ -303,6 +309,13 @@ pub struct AttemptJson<'a> {
     unenforced: Option<&'a str>,
     cost_usd: Option<f64>,
     session_id: Option<&'a str>,
+    /// How much of the work before it an agent's attempt began with.
+    rung: Option<&'static str>,
+    /// The rule by which an agent's attempt was judged, and the words it went by.
+    rule: Option<&'a str>,
+    evidence: Option<&'a str>,
+    /// What was read of an agent's output.
+    agent: Option<&'a Value>,
     log: Option<&'a str>,
 }
 
@@ -327,6 +340,10 @@ impl<'a> From<&'a Attempt> for AttemptJson<'a> {
             unenforced: process.and_then(|process| process.unenforced.as_deref()),
             cost_usd: attempt.cost_usd,
             session_id: attempt.session_id.as_deref(),
+            rung: attempt.rung.map(queue_core::agent::Rung::as_str),
+            rule: attempt.rule.as_deref(),
+            evidence: attempt.evidence.as_deref(),
+            agent: attempt.agent.as_ref(),
             log: log_of(attempt),
         }
     }

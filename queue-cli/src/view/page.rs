@@ -271,6 +271,7 @@ fn options(options: &RunOptions) -> Vec<String> {
         direct,
         no_retry,
         worktree,
+        agent,
     } = options;
     let duration = |name: &str, millis: &Option<u64>| {
         millis.map(|millis| format!("{name} {}", format_duration(Duration::from_millis(millis))))
@@ -288,6 +289,7 @@ fn options(options: &RunOptions) -> Vec<String> {
         cpu_millis.map(|millis| format!("cpu {}", format_cpus(millis))),
         on_leftover.map(|way| format!("on leftover {way}")),
         direct.then(|| "direct".to_owned()),
+        agent.as_ref().map(|agent| format!("read as {agent}")),
         some(&codes).map(|codes| format!("no retry after exit code {codes}")),
         worktree.as_ref().map(|_| "worktree".to_owned()),
     ]

@@ -86,6 +86,10 @@ pub(super) fn attempt(number: u32, class: Option<Class>, exit_code: Option<i32>)
         progress: None,
         cost_usd: None,
         session_id: None,
+        rung: None,
+        agent: None,
+        rule: None,
+        evidence: None,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{Claim, Claimed};
 use crate::{
-    attempt::{Finished, Orphan, Report, Started},
+    attempt::{AgentFacts, Finished, Orphan, Report, Started},
     clock::Timestamp,
     gate::{Closing, GateName},
     job::JobId,
@@ -29,6 +29,8 @@ pub struct Cycle {
     /// Attempts that their gates have let through: their provider has answered. Those that ended
     /// are not among them.
     pub passed: Vec<Fence>,
+    /// What was read of agents' output, each in place of what was told before.
+    pub facts: Vec<(Fence, AgentFacts)>,
     /// Attempts that ended.
     pub ended: Vec<(Fence, Report)>,
     /// Leases to extend; those of `ended` are not among them.
@@ -52,6 +54,7 @@ impl Cycle {
             started: Vec::new(),
             checkpoints: Vec::new(),
             passed: Vec::new(),
+            facts: Vec::new(),
             ended: Vec::new(),
             leases: Vec::new(),
             promote: 0,

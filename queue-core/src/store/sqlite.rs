@@ -42,6 +42,7 @@ use self::{
     writer::Writer,
 };
 use crate::{
+    agent::Rung,
     attempt::Progress,
     bucket::Quota,
     checkpoint::Checkpoint,
@@ -50,14 +51,14 @@ use crate::{
     failpoint,
     gate::{CloseGate, GateName, GateStatus, Met},
     job::{Enqueued, Job, JobBody, JobId, NewJob},
-    lease::Epoch,
+    lease::{Epoch, Fence},
     limit::Limit,
     queue::{KeyStatus, Queue, QueueChange, QueueStatus},
     retry::with_busy_retry,
     state::State,
     store::{
         Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Import, Outlook, PerJob,
-        Place, Prune, Pruned, Requeue, Requeued, Stats, Store, Summary,
+        Place, Prune, Pruned, Requeue, Requeued, SessionHold, Stats, Store, Summary,
     },
     wake::{WakeFile, Woken},
     why::Cause,
@@ -307,6 +308,19 @@ impl Store for SqliteStore {
 
     fn bodies(&self, jobs: &[JobId]) -> Result<Vec<JobBody>> {
         self.readers.read(|c| looking::bodies(c, jobs))
+    }
+
+    fn begin_session(
+        &self,
+        fence: Fence,
+        rung: Rung,
+        session: Option<&str>,
+        now: &Now,
+    ) -> Result<SessionHold> {
+        let session = session.map(str::to_owned);
+        self.write(now, move |tx| {
+            lease::begin_session(tx, fence, rung, session.as_deref())
+        })
     }
 
     fn outlook(&self, queues: &[String], kind: &str, _now: &Now) -> Result<Outlook> {

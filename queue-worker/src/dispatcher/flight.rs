@@ -3,13 +3,17 @@
 //! The dispatcher sends it off with all that is to be said and gets everything back. What always
 //! holds: whatever could not be told or read comes back whole, to be tried again.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use queue_core::attempt::Report;
 use queue_core::job::{JobBody, PROCESS};
 use queue_core::store::{Claimed, Cycle, Cycled};
 use queue_core::{Clock, Error, Fence, JobId, State, Store, failpoint};
 
+use super::calling::{self, Called};
+use crate::agent::call::Call;
 use crate::layout::Layout;
 
 /// What to ask the store beside the cycle.
@@ -29,6 +33,8 @@ pub(super) struct Flight {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) layout: Arc<Layout>,
+    /// The directory of the user's `agents.toml`.
+    pub(super) config: Option<Arc<Path>>,
     pub(super) cycle: Cycle,
     /// Claimed earlier, and not read yet.
     pub(super) unread: Vec<Claimed>,
@@ -58,8 +64,29 @@ pub(super) struct Landed {
 pub(super) struct Ready {
     pub(super) claimed: Claimed,
     pub(super) body: Option<JobBody>,
+    /// The agent it calls, if it calls one.
+    pub(super) call: Option<Box<Call>>,
+    /// Why it is not started after all.
+    pub(super) refused: Option<Box<Report>>,
     /// Its cancel was asked for between the claim and now.
     pub(super) is_cancelled: bool,
+}
+
+impl Ready {
+    fn new(
+        claimed: Claimed,
+        body: Option<JobBody>,
+        call: Option<Box<Call>>,
+        refused: Option<Box<Report>>,
+    ) -> Self {
+        Self {
+            claimed,
+            body,
+            call,
+            refused,
+            is_cancelled: false,
+        }
+    }
 }
 
 impl Flight {
@@ -121,21 +148,38 @@ impl Flight {
             Ok(bodies) => bodies,
             Err(error) => return (Vec::new(), claimed, Some(error)),
         };
-        // Somebody wrote since our transaction: it may have been a cancel.
-        let is_changed = self.store.generation() != generation;
-        let ready = claimed
-            .into_iter()
-            .map(|claimed| {
-                let job = claimed.lease.job();
-                let found = bodies.iter().position(|body| body.id == job);
-                Ready {
-                    claimed,
-                    body: found.map(|at| bodies.swap_remove(at)),
-                    is_cancelled: is_changed && self.is_cancelled(job),
+        let (mut ready, mut unread, mut failure) = (Vec::new(), Vec::new(), None);
+        for claimed in claimed {
+            let job = claimed.lease.job();
+            let found = bodies.iter().position(|body| body.id == job);
+            let body = found.map(|at| bodies.swap_remove(at));
+            match self.call(&claimed, body.as_ref()) {
+                Ok(Called::Ready(call)) => ready.push(Ready::new(claimed, body, call, None)),
+                Ok(Called::Ended(report)) => {
+                    ready.push(Ready::new(claimed, body, None, Some(report)));
                 }
-            })
-            .collect();
-        (ready, Vec::new(), None)
+                Ok(Called::Lost) => {}
+                Err(error) => {
+                    failure = Some(error);
+                    unread.push(claimed);
+                }
+            }
+        }
+        // Somebody wrote since our transaction: it may have been a cancel. Our own notes count too.
+        if self.store.generation() != generation {
+            for ready in &mut ready {
+                ready.is_cancelled = self.is_cancelled(ready.claimed.lease.job());
+            }
+        }
+        (ready, unread, failure)
+    }
+
+    fn call(&self, claimed: &Claimed, body: Option<&JobBody>) -> Result<Called, Error> {
+        let Some(body) = body else {
+            return Ok(Called::Ready(None));
+        };
+        let config = self.config.as_deref();
+        calling::call(&*self.store, &*self.clock, config, claimed, body)
     }
 
     /// Whether the process tree of a lost fence still is the one that runs the job.
@@ -177,7 +221,7 @@ impl Flight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use queue_core::attempt::{KEPT_UNCOUNTED, Outcome, Report};
+    use queue_core::attempt::{KEPT_UNCOUNTED, Outcome};
     use queue_core::store::Claim;
     use queue_core::store::sqlite::{OpenOptions, SqliteStore};
     use queue_core::worker::NewWorker;
@@ -211,6 +255,7 @@ mod tests {
                 store: store.clone(),
                 clock: clock.clone(),
                 layout: Arc::clone(&layout),
+                config: None,
                 cycle: Cycle {
                     ended: std::mem::take(&mut ended),
                     claim: Some(Claim::default()),

@@ -228,6 +228,8 @@ impl Dispatcher {
         let Ready {
             claimed,
             body,
+            call,
+            refused,
             is_cancelled,
         } = ready;
         let fence = claimed.lease.fence();
@@ -242,6 +244,11 @@ impl Dispatcher {
         let Some(slot) = self.slots.get_mut(fence) else {
             return;
         };
+        if let Some(report) = refused {
+            slot.phase = Phase::Over;
+            self.outbox.ended.push((fence, *report));
+            return;
+        }
         if is_cancelled {
             slot.stop(StopCause::Cancelled);
         } else if self.obeyed != StopLevel::Work {
@@ -263,6 +270,7 @@ impl Dispatcher {
             queue: claimed.queue,
             worker: self.name.clone(),
             body,
+            call,
             saved: claimed.checkpoint,
             layout: self.layout.clone(),
             groups: self.groups.clone(),
@@ -311,6 +319,7 @@ impl Dispatcher {
             queue: String::new(),
             worker: self.name.clone(),
             body,
+            call: None,
             saved: None,
             layout: self.layout.clone(),
             groups: self.groups.clone(),

@@ -37,6 +37,7 @@ const REAP_TICK: Duration = Duration::from_millis(20);
 pub(super) enum Phase {
     Running,
     Settling { until: Instant },
+    Interrupting { press_at: Instant },
     Stopping { kill_at: Instant },
     Killing { give_up_at: Instant },
     Draining { until: Instant },
@@ -47,7 +48,9 @@ impl Phase {
     pub(super) fn state(self) -> State {
         match self {
             Self::Running => State::Running,
-            Self::Settling { .. } | Self::Stopping { .. } => State::Stopping,
+            Self::Settling { .. } | Self::Interrupting { .. } | Self::Stopping { .. } => {
+                State::Stopping
+            }
             Self::Killing { .. } => State::Killing,
             Self::Draining { .. } => State::Draining,
             Self::Done => State::Done,
@@ -202,6 +205,25 @@ impl<'a> Attempt<'a> {
         Phase::Settling { until }
     }
 
+    /// Interrupting: until the leader ends or the grace of SIGINT is over. Then whoever is left is
+    /// asked with SIGTERM: what the leader started need not have heard of SIGINT.
+    pub(super) fn interrupt(&mut self, press_at: Instant) -> Phase {
+        if self.ending.is_none() && self.control.snapshot().stops >= 2 {
+            return self.begin_kill();
+        }
+        self.wait(Some(press_at));
+        if self.ending.is_some() && self.live() == 0 {
+            return self.begin_drain();
+        }
+        if self.ending.is_some() || is_past(Some(press_at)) {
+            self.ask_to_stop(Signal::TERM);
+            return Phase::Stopping {
+                kill_at: deadline(Instant::now(), self.spec.grace),
+            };
+        }
+        Phase::Interrupting { press_at }
+    }
+
     /// Stopping: until the whole group is gone, its grace is over, or a second stop comes.
     ///
     /// The leader's end is not enough: a shell ends at once while the program it started still saves.
@@ -291,12 +313,20 @@ impl<'a> Attempt<'a> {
 
     fn begin_stop(&mut self, cause: StopCause) -> Phase {
         self.stopped_by = Some(cause);
-        self.ask_to_stop(match self.spec.stop_signal {
-            StopSignal::Term => Signal::TERM,
-            StopSignal::Int => Signal::INT,
-        });
-        Phase::Stopping {
-            kill_at: deadline(Instant::now(), self.spec.grace),
+        let until = deadline(Instant::now(), self.spec.grace);
+        match self.spec.stop_signal {
+            StopSignal::Term => {
+                self.ask_to_stop(Signal::TERM);
+                Phase::Stopping { kill_at: until }
+            }
+            StopSignal::Int => {
+                self.ask_to_stop(Signal::INT);
+                Phase::Stopping { kill_at: until }
+            }
+            StopSignal::IntThenTerm => {
+                self.ask_to_stop(Signal::INT);
+                Phase::Interrupting { press_at: until }
+            }
         }
     }
 

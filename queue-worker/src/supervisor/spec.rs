@@ -24,6 +24,9 @@ pub enum StopSignal {
     Term,
     /// SIGINT, for programs that save their work on Ctrl-C only.
     Int,
+    /// SIGINT, after the grace SIGTERM, after another SIGKILL: for agents, which end their turn on
+    /// the first and clear away on the second.
+    IntThenTerm,
 }
 
 /// One attempt, ready to start.

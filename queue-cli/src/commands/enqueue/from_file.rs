@@ -95,7 +95,12 @@ fn read(
     bar: &Bar,
 ) -> Result<(Vec<Entry>, Vec<Problem>), CliError> {
     let site = Site::of(context, now.wall);
-    let base = args.build_with(Command::Shell(String::new()), &site)?;
+    // What a line does not say of its agent, the options do.
+    let command = match args.agent.is_given() {
+        true => Command::Agent(args.agent.over(None, Vec::new(), &site.around.cwd)?),
+        false => Command::Shell(String::new()),
+    };
+    let base = args.build_with(command, &site)?;
     let understand = |text: &[u8]| line::read(text, &base, &site);
     let look = |bytes| bar.read(bytes);
     let refuse = |cause: &io::Error| CliError::file("read the jobs in", path, cause);

@@ -115,6 +115,7 @@ pub(super) fn work(context: &mut Context, job: JobId) -> Result<ExitCode, CliErr
         queues: vec![queue],
         concurrency: std::num::NonZeroUsize::MIN,
         until: Until::Ended(job),
+        config: context.around.config_folder(),
         ..WorkerOptions::default()
     };
     let db = context.config.store.value.path().to_owned();

@@ -79,6 +79,11 @@ fn tell(tx: &Tx<'_>, cycle: &Cycle, cycled: &mut Cycled) -> Done<()> {
             cycled.lost.push(*fence);
         }
     }
+    for (fence, facts) in &cycle.facts {
+        if !lease::save_facts(tx, *fence, facts)? {
+            cycled.lost.push(*fence);
+        }
+    }
     for (fence, report) in &cycle.ended {
         let told = match unreadable::own(tx, fence.job, || outcome::finish(tx, *fence, report))? {
             Step::Done(told) => told,

@@ -11,6 +11,7 @@ use super::{
     tx::Tx,
 };
 use crate::{
+    agent::AgentTask,
     clock::Timestamp,
     error::Error,
     failpoint,
@@ -90,6 +91,7 @@ pub(super) fn check_command(command: &Command) -> Result<(), Error> {
         Command::Argv(words) => words.first().is_none_or(|word| word.as_bytes().is_empty()),
         Command::Shell(line) => line.trim().is_empty(),
         Command::Script(body) => body.trim().is_empty(),
+        Command::Agent(task) => task.prompt.trim().is_empty() || task.agent.is_empty(),
         Command::Payload(_) => false,
     };
     if empty {
@@ -98,6 +100,7 @@ pub(super) fn check_command(command: &Command) -> Result<(), Error> {
     let has_nul = match command {
         Command::Argv(words) => words.iter().any(contains_nul),
         Command::Shell(line) => line.contains('\0'),
+        Command::Agent(task) => has_nul(task),
         Command::Script(_) | Command::Payload(_) => false,
     };
     if has_nul {
@@ -105,6 +108,29 @@ pub(super) fn check_command(command: &Command) -> Result<(), Error> {
     } else {
         Ok(())
     }
+}
+
+/// Whether any text of the task could not be an argument.
+fn has_nul(task: &AgentTask) -> bool {
+    let AgentTask {
+        agent,
+        prompt,
+        model,
+        profile,
+        allowed_tools,
+        max_turns: _,
+        session,
+        extra,
+    } = task;
+    let texts = [
+        Some(agent),
+        Some(prompt),
+        model.as_ref(),
+        profile.as_ref(),
+        session.as_ref(),
+    ];
+    let mut texts = texts.into_iter().flatten().chain(allowed_tools);
+    texts.any(|text| text.contains('\0')) || extra.iter().any(contains_nul)
 }
 
 fn check_texts(job: &NewJob) -> Result<(), Error> {

@@ -7,7 +7,8 @@ use super::{
     unreadable::{self, Step},
 };
 use crate::{
-    attempt::{Orphan, Started},
+    agent::Rung,
+    attempt::{AgentFacts, Orphan, Started},
     checkpoint::MAX_BYTES,
     clock::{BootId, Timestamp},
     error::Error,
@@ -15,7 +16,7 @@ use crate::{
     job::{Job, JobId},
     lease::{Epoch, Fence, Holder, Lease},
     state::{Class, State},
-    store::Cycle,
+    store::{Cycle, SessionHold},
     worker::WorkerId,
 };
 use rusqlite::{Row, named_params};
@@ -65,6 +66,53 @@ pub(super) fn start(tx: &Tx<'_>, fence: Fence, process: &Started) -> Done<bool> 
         },
     )?;
     failpoint::hit("start.written");
+    Ok(changed == 1)
+}
+
+/// Notes how an agent's attempt begins.
+pub(super) fn begin_session(
+    tx: &Tx<'_>,
+    fence: Fence,
+    rung: Rung,
+    session: Option<&str>,
+) -> Done<SessionHold> {
+    let changed = tx.run(
+        sql::BEGIN_SESSION,
+        named_params! {
+            ":job": fence.job.0,
+            ":epoch": fence.epoch.0,
+            ":holder": fence.holder.0,
+            ":rung": rung.as_str(),
+            ":session": session,
+        },
+    )?;
+    if changed == 1 {
+        return Ok(SessionHold::Held);
+    }
+    let holder = tx.one(
+        sql::SESSION_HOLDER,
+        named_params! {":session": session},
+        |row| row.get(0).map(JobId),
+    )?;
+    Ok(match holder {
+        Some(job) if held(tx, fence)?.is_some() => SessionHold::InUse(job),
+        _ => SessionHold::LeaseLost,
+    })
+}
+
+/// Notes what was read of an agent's output. False when the lease is lost.
+pub(super) fn save_facts(tx: &Tx<'_>, fence: Fence, facts: &AgentFacts) -> Done<bool> {
+    let changed = tx.run(
+        sql::SAVE_FACTS,
+        named_params! {
+            ":job": fence.job.0,
+            ":epoch": fence.epoch.0,
+            ":holder": fence.holder.0,
+            ":agent": facts.facts.to_string(),
+            ":cost_usd": facts.cost_usd,
+            ":session": facts.session_id,
+        },
+    )?;
     Ok(changed == 1)
 }
 

@@ -199,6 +199,8 @@ fn write_attempt(
             ":exit_code": report.exit_code,
             ":signal": report.signal,
             ":message": message(report),
+            ":rule": report.rule,
+            ":evidence": report.evidence,
             ":user_ms": report.usage.map(|usage| whole(usage.user_ms)),
             ":system_ms": report.usage.map(|usage| whole(usage.system_ms)),
             ":max_rss_kib": report.usage.map(|usage| whole(usage.max_rss_kib)),

@@ -171,6 +171,12 @@ pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
             .and_then(|text| serde_json::from_str(&text).ok()),
         cost_usd: row.get("cost_usd")?,
         session_id: row.get("session_id")?,
+        rung: optional_word(row, "rung")?,
+        agent: row
+            .get::<_, Option<String>>("agent")?
+            .and_then(|text| serde_json::from_str(&text).ok()),
+        rule: row.get("rule")?,
+        evidence: row.get("evidence")?,
     })
 }
 

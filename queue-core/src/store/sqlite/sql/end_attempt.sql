@@ -7,6 +7,8 @@ update attempt
        exit_code = :exit_code,
        signal = :signal,
        message = :message,
+       rule = :rule,
+       evidence = :evidence,
        user_ms = :user_ms,
        system_ms = :system_ms,
        max_rss_kib = :max_rss_kib,

@@ -1,0 +1,75 @@
+//! What becomes of a session over several attempts, and when several jobs want one.
+
+use support::{test_env, wait_until};
+
+use crate::scene::{calls, with_agent};
+
+#[test]
+fn the_second_attempt_resumes_the_session_of_the_first() {
+    // A3
+    let env = with_agent(test_env!(), "claude", "[ $n -gt 1 ] || exit 1; echo done");
+    let job = env.enqueue(&[
+        "--agent",
+        "claude",
+        "--prompt",
+        "the task",
+        "--model",
+        "opus",
+        "--backoff",
+        "none",
+    ]);
+    env.qcli(&["work", "--drain=all"]).ok();
+    let calls = calls(&env);
+    let session = calls[0].value("--session-id").unwrap();
+    assert_eq!(calls[1].value("--resume"), Some(session));
+    assert_eq!(calls[1].value("--session-id"), None);
+    assert_eq!(calls[1].value("--model"), Some("opus"));
+    assert!(
+        calls[1].input.contains("look before you run it") && calls[1].input.contains("the task")
+    );
+    let shown = env.show(job);
+    assert_eq!(shown["attempts"][1]["rung"], "resume");
+    assert_eq!(shown["attempts"][1]["session_id"], session);
+}
+
+#[test]
+fn a_session_has_one_live_holder() {
+    // A8: two-writers
+    let env = with_agent(
+        test_env!(),
+        "claude",
+        "[ $n -gt 1 ] || { read -r _ < go; }; echo done",
+    );
+    env.run({
+        let mut command = std::process::Command::new("mkfifo");
+        command.arg("go").current_dir(env.work());
+        command
+    })
+    .ok();
+    let ask = [
+        "--agent",
+        "claude",
+        "--prompt",
+        "go on",
+        "--session",
+        "5a0d3f6e-1c2b-4d5e-8f90-a1b2c3d4e5f6",
+    ];
+    let first = env.enqueue(&ask);
+    let worker = env.spawn_worker(&["-j", "2"]);
+    wait_until("the first holds the session", || calls(&env).len() == 1);
+    let second = env.enqueue(&ask);
+    wait_until("the second waits", || {
+        env.show(second)["state"] == "scheduled"
+    });
+    let shown = env.show(second);
+    let message = shown["attempts"][0]["message"].as_str().unwrap();
+    assert!(message.contains(&format!("job {first} uses")), "{message}");
+    assert_eq!(shown["attempt"], 0, "that costs no attempt");
+    assert_eq!(calls(&env).len(), 1, "nothing was started with it");
+    env.file("go", "now\n");
+    env.qcli(&["wait", &first.to_string()]).ok();
+    env.qcli(&["release", &second.to_string()]).ok();
+    env.qcli(&["wait", &second.to_string()]).ok();
+    assert_eq!(calls(&env)[1].value("--resume"), Some(ask[5]));
+    drop(worker);
+}
