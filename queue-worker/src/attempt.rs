@@ -21,6 +21,7 @@ use crate::outcome;
 use crate::post::Post;
 use crate::process::{SpawnClass, SpawnProblem};
 use crate::recovery::{self, Traces};
+use crate::shims::Shims;
 use crate::signals::Stop;
 use crate::spec::{self, Identity, NoSpec};
 use crate::supervisor::{Control, Ended, Spec, Status, StopCause};
@@ -47,6 +48,7 @@ pub(crate) struct Task {
     pub(crate) checkpoint: SharedCheckpoint,
     pub(crate) stop: Stop,
     pub(crate) manner: Manner,
+    pub(crate) shims: Arc<Shims>,
 }
 
 /// How an attempt is run.
@@ -110,7 +112,7 @@ impl Task {
             }
             Manner::Shim => {
                 let spec = self.prepare()?;
-                host::shim(&spec, &self.control, &post).map_err(NoSpec::Spawn)
+                host::shim(&spec, &self.control, &post, &self.shims).map_err(NoSpec::Spawn)
             }
             Manner::Adopted => {
                 let path = self.layout.checkpoint(self.fence.job, self.fence.epoch);

@@ -39,6 +39,7 @@ use crate::layout::Layout;
 use crate::life;
 use crate::post::Post;
 use crate::recovery::{self, Recovered};
+use crate::shims::Shims;
 use crate::signals::{Stop, StopLevel};
 use crate::supervisor::StopCause;
 use crate::waker::Waker;
@@ -59,6 +60,7 @@ pub(crate) struct Dispatcher {
     groups: Arc<Groups>,
     /// The directory of the user's `agents.toml`.
     config: Option<Arc<Path>>,
+    shims: Arc<Shims>,
     worker: WorkerId,
     options: WorkerOptions,
     name: Arc<str>,
@@ -113,6 +115,7 @@ impl Dispatcher {
             config: options.config.as_deref().map(Arc::from),
             store,
             clock,
+            shims: Arc::new(Shims::new(layout.runs().to_owned())),
             layout: Arc::new(layout),
             groups,
             worker,
@@ -242,6 +245,7 @@ impl Dispatcher {
         }
         if self.agenda.is_probe_due(now) {
             self.agenda.probe_again(now);
+            self.shims.tidy();
             if self.probing.is_none() && self.failing.is_none() {
                 self.probe_others();
             }

@@ -6,8 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Child, Command, Stdio};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -15,9 +14,10 @@ use std::time::Duration;
 use queue_core::failpoint;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::handover::Word;
 use crate::post::Post;
 use crate::process::{SpawnClass, SpawnProblem, Wakeup};
-use crate::shim;
+use crate::shims::{Shim, Shims};
 use crate::supervisor::{Control, Spec, Status, supervise_group};
 
 /// How an attempt left its host.
@@ -36,6 +36,9 @@ pub(crate) enum End {
 /// How often a shim that does not listen yet is asked again to stop.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
+/// How many shims may die before they take the attempt.
+const TRIES: usize = 5;
+
 /// How often it is tried to read a status that is there and cannot be read.
 const READ_AGAIN: Duration = Duration::from_millis(500);
 
@@ -52,24 +55,61 @@ pub(crate) fn direct(spec: &Spec, control: &Control, post: &Post) -> Result<End,
     Ok(End::Over(Box::new(status)))
 }
 
-/// Starts a shim and follows it.
-pub(crate) fn shim(spec: &Spec, control: &Control, post: &Post) -> Result<End, SpawnProblem> {
-    let Some(mut child) = start(spec, control, post)? else {
-        return Ok(End::TooLate);
-    };
-    failpoint::hit("host.shim_started");
-    let end = watch(child.id());
-    let gone = match end {
-        Ok(pidfd) => follow(post, control, pidfd.as_fd()),
-        // No pidfd here: the lock tells as well.
-        Err(_) => attend(post, control),
-    };
-    if gone {
-        // Reaped, or it would stay a zombie for as long as the worker lives.
-        let _ = child.wait();
-        return Ok(read_end(post, control));
+/// Has a shim run it, and follows that.
+pub(crate) fn shim(
+    spec: &Spec,
+    control: &Control,
+    post: &Post,
+    shims: &Shims,
+) -> Result<End, SpawnProblem> {
+    let mut lock = Some(post.prepare(spec).map_err(|error| no_host(post, &error))?);
+    for _ in 0..TRIES {
+        // Asked under the lock: who takes over after this moment sees it held, and follows the
+        // shim instead of starting another attempt beside it.
+        if control.is_late() {
+            return Ok(End::TooLate);
+        }
+        failpoint::hit("host.asked");
+        let shim = shims.take().map_err(|error| no_host(post, &error))?;
+        if let Some(end) = entrust(shim, &mut lock, control, post, shims) {
+            return Ok(end);
+        }
     }
-    Ok(End::LetGo)
+    let error = io::Error::other("it ends before it takes the attempt");
+    Err(no_host(post, &error))
+}
+
+/// Hands the lock to a shim and follows the attempt. None when the shim died before it had the
+/// attempt: nothing has begun, and the lock is still ours.
+fn entrust(
+    shim: Shim,
+    lock: &mut Option<File>,
+    control: &Control,
+    post: &Post,
+    shims: &Shims,
+) -> Option<End> {
+    let mut is_there = lock.as_ref().is_some_and(|lock| shim.give(lock));
+    failpoint::hit("host.shim_started");
+    let mut passed_on = 0;
+    while is_there {
+        if !follow(post, control, shim.as_fd(), &mut passed_on) {
+            shims.leave(shim);
+            return Some(End::LetGo);
+        }
+        match shim.hear() {
+            Word::Taken => *lock = None,
+            Word::Over => {
+                shims.give_back(shim);
+                return Some(read_end(post, control));
+            }
+            Word::Gone => is_there = false,
+        }
+    }
+    shim.end();
+    if lock.is_some() {
+        return None;
+    }
+    Some(read_end(post, control))
 }
 
 /// Follows a shim that another worker started.
@@ -96,59 +136,12 @@ fn read_end(post: &Post, control: &Control) -> End {
     }
 }
 
-/// Starts a shim; none where the lease may have run out by now.
-fn start(spec: &Spec, control: &Control, post: &Post) -> Result<Option<Child>, SpawnProblem> {
-    let lock: File = post.prepare(spec).map_err(|error| no_host(post, &error))?;
-    // Asked under the lock: who takes over after this moment sees it held, and follows the shim
-    // instead of starting another attempt beside it.
-    if control.is_late() {
-        return Ok(None);
-    }
-    failpoint::hit("host.asked");
-    Command::new(own_program())
-        .arg(shim::ARGUMENT)
-        .arg(post.directory())
-        .env_clear()
-        .envs(failpoint::variables())
-        .current_dir("/")
-        .stdin(Stdio::from(lock))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map(Some)
-        .map_err(|error| no_host(post, &error))
-}
-
 fn no_host(post: &Post, error: &io::Error) -> SpawnProblem {
     let text = format!(
         "its supervisor cannot be started in `{}`; free some disk and processes",
         post.directory().display()
     );
     SpawnProblem::from_io(SpawnClass::Resources, text, error)
-}
-
-/// This program: on Linux the very file that runs, even if an upgrade has replaced it by now.
-fn own_program() -> std::path::PathBuf {
-    if cfg!(target_os = "linux") {
-        return "/proc/self/exe".into();
-    }
-    std::env::current_exe().unwrap_or_else(|_| "queue-worker".into())
-}
-
-#[cfg(target_os = "linux")]
-fn watch(pid: u32) -> io::Result<OwnedFd> {
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // The child is not reaped, so the number still names it.
-    Ok(pidfd_open(
-        pid.ok_or(io::ErrorKind::InvalidInput)?,
-        PidfdFlags::empty(),
-    )?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn watch(_pid: u32) -> io::Result<OwnedFd> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Follows by the lock: a thread waits for it, because a lock cannot be polled.
@@ -162,27 +155,26 @@ fn attend(post: &Post, control: &Control) -> bool {
         bell.ring();
     });
     match waiter {
-        Ok(_) => follow(post, control, free.as_fd()),
+        Ok(_) => follow(post, control, free.as_fd(), &mut 0),
         Err(_) => post.wait_until_free().is_ok(),
     }
 }
 
-/// Waits until `end` is readable, and passes on what the control is asked meanwhile. False when
-/// the worker lets go of the attempt.
-fn follow(post: &Post, control: &Control, end: BorrowedFd<'_>) -> bool {
-    let mut passed_on = 0;
+/// Waits until `end` is readable, and passes on what the control is asked meanwhile; `passed_on`
+/// counts that. False when the worker lets go of the attempt.
+fn follow(post: &Post, control: &Control, end: BorrowedFd<'_>, passed_on: &mut u32) -> bool {
     loop {
         let asked = control.snapshot();
         if asked.is_let_go {
             return false;
         }
-        while passed_on < asked.stops
+        while *passed_on < asked.stops
             && let Some(cause) = asked.stop_cause
             && post.stop(cause)
         {
-            passed_on += 1;
+            *passed_on += 1;
         }
-        let is_unheard = passed_on < asked.stops;
+        let is_unheard = *passed_on < asked.stops;
         if wait(end, control, is_unheard.then_some(ASK_AGAIN)) {
             return true;
         }

@@ -63,6 +63,12 @@ impl Layout {
         with_suffix(&self.db, "-worktrees")
     }
 
+    /// The folder that all run directories are in.
+    #[must_use]
+    pub fn runs(&self) -> &Path {
+        &self.runs
+    }
+
     /// The directory that one process tree has for itself.
     #[must_use]
     pub fn run_directory(&self, job: JobId, epoch: Epoch) -> PathBuf {

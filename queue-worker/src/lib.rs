@@ -11,7 +11,8 @@
 //!   [`usage_error`] whether it refused its arguments, [`checkpoint_file`] what it saved.
 //! - [`agent`]: how coding agents are called.
 //! - `host`: where the attempt is supervised: on that thread, or in a [`shim`], a small process of
-//!   its own that outlives the worker; `post` holds the files where the two meet.
+//!   its own that outlives the worker; `shims` keeps those that wait, `handover` is what is said
+//!   between the two, and `post` holds the files where they meet.
 //! - `recovery`: finds what a dead worker left running: adopts it, or ends it.
 //! - `life`: the lock by which a worker's death is noticed at once.
 //! - [`cgroup`]: control groups: bounds on what an attempt may use, and a hold on all its processes.
@@ -29,6 +30,7 @@ pub mod cgroup;
 pub mod checkpoint_file;
 pub mod console;
 mod dispatcher;
+mod handover;
 mod host;
 pub mod layout;
 mod life;
@@ -40,6 +42,7 @@ pub mod process;
 mod recovery;
 mod registration;
 pub mod shim;
+mod shims;
 pub mod signals;
 pub mod spec;
 pub mod supervisor;

@@ -1,14 +1,16 @@
 //! Where an attempt and its worker meet: a few files in the attempt's run directory.
 //!
-//! `lock` is held (flock(2)) by the shim for as long as it lives, and carries the spec until the
+//! `lock` is held (flock(2)) by the shim until the attempt is over, and carries the spec until the
 //! shim has read it; `control` is a pipe through which any worker stops it; `started` names the
 //! process, `group-0` and on link to its control groups; `status` says how it ended. What always
-//! holds: the lock is never free between the worker's decision to start and the shim's end, so a
+//! holds: the lock is never free between the worker's decision to start and the status, so a
 //! free lock without a status means that the attempt died; one that gets no shim is held in the
 //! same way while it is started; `started` and `status` are renamed into place and so are whole.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +68,9 @@ impl Post {
             .open(self.path("lock"))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         failpoint::hit("host.lock_taken");
-        file.write_all(&serde_json::to_vec(spec)?)?;
+        let directory = self.directory.as_os_str().as_encoded_bytes();
+        let text = [directory, b"\0", &serde_json::to_vec(spec)?].concat();
+        file.write_all(&text)?;
         file.rewind()?;
         failpoint::hit("host.spec_written");
         Ok(file)
@@ -137,12 +141,11 @@ impl Post {
 
     /// Asks the shim to stop the attempt. False when it does not listen yet, or no more.
     pub(crate) fn stop(&self, cause: StopCause) -> bool {
-        let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("flags of open fit");
         let pipe = OpenOptions::new()
             .write(true)
-            .custom_flags(flags)
+            .custom_flags(non_blocking())
             .open(self.path("control"));
-        pipe.and_then(|mut pipe| pipe.write_all(&[letter(cause)]))
+        pipe.and_then(|mut pipe| pipe.write_all(&[cause.letter()]))
             .is_ok()
     }
 
@@ -161,20 +164,27 @@ impl Post {
 
     // ── The shim's side ─────────────────────────────────────────────────────────────────────
 
-    /// Takes the spec out of the lock's file: it holds the environment, which need not lie about.
-    pub(crate) fn take_spec(lock: &mut File) -> io::Result<Spec> {
+    /// Takes the spec, and where the files are, out of the lock's file: it holds the environment,
+    /// which need not lie about.
+    pub(crate) fn take_spec(lock: &mut File) -> io::Result<(Self, Spec)> {
         let mut text = Vec::new();
         lock.read_to_end(&mut text)?;
-        let spec = serde_json::from_slice(&text)?;
+        // A path has no NUL.
+        let end = text.iter().position(|byte| *byte == 0);
+        let end = end.ok_or(io::ErrorKind::InvalidData)?;
+        let post = Self::at(Path::new(OsStr::from_bytes(&text[..end])));
+        let spec = serde_json::from_slice(&text[end + 1..])?;
         lock.set_len(0)?;
-        Ok(spec)
+        Ok((post, spec))
     }
 
-    /// The end of the pipe through which the attempt is stopped; it never comes to an end.
+    /// The end of the pipe through which the attempt is stopped; it never comes to an end, and
+    /// never blocks.
     pub(crate) fn listen(&self) -> io::Result<File> {
         OpenOptions::new()
             .read(true)
             .write(true)
+            .custom_flags(non_blocking())
             .open(self.path("control"))
     }
 
@@ -249,26 +259,6 @@ fn is_locked(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// A cause as it goes through the pipe.
-fn letter(cause: StopCause) -> u8 {
-    match cause {
-        StopCause::Cancelled => b'c',
-        StopCause::LeaseLost => b'l',
-        StopCause::Interrupted => b'i',
-        StopCause::Timeout => b't',
-        StopCause::IdleTimeout => b's',
-    }
-}
-
-/// The cause that a letter stands for.
-pub(crate) fn cause(letter: u8) -> Option<StopCause> {
-    [
-        StopCause::Cancelled,
-        StopCause::LeaseLost,
-        StopCause::Interrupted,
-        StopCause::Timeout,
-        StopCause::IdleTimeout,
-    ]
-    .into_iter()
-    .find(|cause| self::letter(*cause) == letter)
+fn non_blocking() -> i32 {
+    i32::try_from(OFlags::NONBLOCK.bits()).expect("flags of open fit")
 }

@@ -1,29 +1,31 @@
-//! The small process that is made for one attempt and outlives its worker.
+//! The small process that supervises an attempt and outlives its worker.
 //!
-//! The worker starts its own program again with [`ARGUMENT`] and the attempt's run directory; the
-//! lock that proves the attempt alive is this process's standard input. It supervises the attempt
-//! as the worker would, keeps everything below it in sight, writes the log and the status, and
-//! ends. What always holds: it never touches the store, and nothing of the attempt runs when its
-//! lock is free and its status in place.
+//! The worker starts its own program again with [`ARGUMENT`], and hands it an attempt by handing
+//! over the lock that proves the attempt alive (see `handover`). The shim supervises the attempt as
+//! the worker would, keeps everything below it in sight, writes the log and the status, lets go of
+//! the lock, and is given the next one; without a worker it ends. What always holds: it never
+//! touches the store, it has one attempt at a time, and nothing of that runs any more when its lock
+//! is free and its status in place, unless the job asked for that: then the shim ends with it.
 
-use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use queue_core::attempt::Started;
 use queue_core::{Timestamp, failpoint};
+use rustix::stdio::dup2_stdin;
 
-use crate::post::{self, Post};
+use crate::handover::{self, Word};
+use crate::post::Post;
 use crate::recovery;
 use crate::supervisor::{Control, Spec, Status, supervise_tree};
 
 /// The argument that makes a program of ours a shim.
-pub(crate) const ARGUMENT: &str = "--supervise-attempt";
+pub(crate) const ARGUMENT: &str = "--supervise-attempts";
 
 /// The exit code of a shim that could not do its work.
 const FAILED: i32 = 70;
@@ -44,15 +46,11 @@ pub(crate) fn is_available() -> bool {
 /// program does: before it reads arguments or starts threads.
 pub fn run_if_asked() {
     IS_AVAILABLE.store(true, Ordering::Relaxed);
-    let mut words = std::env::args_os().skip(1);
-    if words.next().as_deref() != Some(ARGUMENT.as_ref()) {
+    // Its second argument, the folder of the attempts, is for whoever looks at the processes.
+    if std::env::args_os().nth(1).as_deref() != Some(ARGUMENT.as_ref()) {
         return;
     }
-    let code = match words
-        .next()
-        .ok_or_else(missing)
-        .and_then(|directory| run(&directory))
-    {
+    let code = match run() {
         Ok(()) => 0,
         // Without a status the attempt counts as dead; the worker says so.
         Err(_) => FAILED,
@@ -60,29 +58,60 @@ pub fn run_if_asked() {
     std::process::exit(code);
 }
 
-fn missing() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "no run directory is named")
-}
-
-fn run(directory: &OsString) -> io::Result<()> {
-    let post = Post::at(Path::new(directory));
+/// Serves one attempt after the other, until the worker has no more or is gone.
+fn run() -> io::Result<()> {
     // A group and a terminal of its own: nothing that is meant for the worker reaches it.
     rustix::process::setsid()?;
     failpoint::hit("shim.begun");
     #[cfg(target_os = "linux")]
     crate::process::tree::adopt_orphans()?;
-    let mut lock = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let spec = Post::take_spec(&mut lock)?;
+    let line = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let nothing = File::open("/dev/null")?;
+    dup2_stdin(&nothing)?;
+    while let Some(lock) = handover::receive(&line)? {
+        // Seen from outside, the lock tells whose shim this is.
+        dup2_stdin(&lock)?;
+        handover::say(&line, Word::Taken);
+        serve(lock)?;
+        // The last copy: now the lock is free.
+        dup2_stdin(&nothing)?;
+        if has_children() {
+            // They belong to this attempt, and are to fall to nobody else's.
+            break;
+        }
+        handover::say(&line, Word::Over);
+    }
+    Ok(())
+}
+
+/// Sees one attempt through to its status.
+fn serve(mut lock: File) -> io::Result<()> {
+    let (post, spec) = Post::take_spec(&mut lock)?;
     failpoint::hit("shim.spec_taken");
-    let listening = listen(&post);
+    let listening = post.listen().map(Control::through);
     failpoint::hit("shim.listens");
     let status = match listening {
-        Ok(control) => supervise_tree(&spec, &control, |pid, unenforced| {
-            note_start(&post, &spec, pid, unenforced);
-        }),
+        Ok(control) => {
+            // What was asked before we listened.
+            control.hush();
+            supervise_tree(&spec, &control, |pid, unenforced| {
+                note_start(&post, &spec, pid, unenforced);
+            })
+        }
         Err(error) => Status::unsupervised(&spec, &error),
     };
     leave(&post, &status)
+}
+
+#[cfg(target_os = "linux")]
+fn has_children() -> bool {
+    !crate::process::tree::is_childless()
+}
+
+/// Elsewhere orphans do not fall to us.
+#[cfg(not(target_os = "linux"))]
+fn has_children() -> bool {
+    false
 }
 
 /// Puts the status in place, as soon as that can be done: without it the attempt counts as dead,
@@ -95,29 +124,6 @@ fn leave(post: &Post, status: &Status) -> io::Result<()> {
             written => return written,
         }
     }
-}
-
-/// The handle by which workers stop the attempt.
-fn listen(post: &Post) -> io::Result<Control> {
-    let control = Control::new()?;
-    obey(post.listen()?, control.clone())?;
-    Ok(control)
-}
-
-/// Passes on what workers send through the pipe.
-fn obey(mut pipe: File, control: Control) -> io::Result<()> {
-    let listen = move || {
-        let mut letter = [0];
-        while pipe.read_exact(&mut letter).is_ok() {
-            if let Some(cause) = post::cause(letter[0]) {
-                control.stop(cause);
-            }
-        }
-    };
-    thread::Builder::new()
-        .stack_size(64 << 10)
-        .spawn(listen)
-        .map(drop)
 }
 
 /// Leaves the process's name for whoever has to end it should this shim die. An attempt whose

@@ -174,8 +174,8 @@ fn one_process(world: &mut World, is_wanted: fn(&Role) -> bool) -> Option<Found>
 
 fn kill(world: &mut World, process: &Found, kind: &'static str) {
     let root = world.env.root().to_owned();
-    if let Role::Shim(attempt) = &process.role {
-        world.shims_killed.insert(attempt.clone());
+    if let Role::Shim(_) = &process.role {
+        world.shims_killed.extend(process.hold_still(&root));
     }
     process.signal(&root, Signal::KILL);
     world.note(

@@ -9,8 +9,8 @@ use std::{fs, os::unix::ffi::OsStrExt, path::Path, thread, time::Duration};
 /// What a process is to the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// The shim of this attempt, as `JOB-EPOCH`.
-    Shim(String),
+    /// A shim, and the attempt it has, as `JOB-EPOCH`.
+    Shim(Option<String>),
     /// A process of this attempt, as `JOB-EPOCH`.
     Job(String),
     /// A worker, or a command.
@@ -31,9 +31,36 @@ impl Found {
         let Ok(pidfd) = pidfd_open(self.pid, PidfdFlags::empty()) else {
             return false;
         };
-        let is_same = look(self.pid, root).is_some_and(|now| now.role == self.role);
+        let is_same = look(self.pid, root).is_some_and(|now| match (&now.role, &self.role) {
+            // Whichever attempt it has by now.
+            (Role::Shim(_), Role::Shim(_)) => true,
+            (now, before) => now == before,
+        });
         is_same && pidfd_send_signal(&pidfd, signal).is_ok()
     }
+
+    /// Stops a shim and says which attempt it has then: one that stands still takes no other.
+    pub(crate) fn hold_still(&self, root: &Path) -> Option<String> {
+        if !self.signal(root, Signal::STOP) {
+            return None;
+        }
+        let stat = format!("/proc/{}/stat", self.pid.as_raw_nonzero());
+        while fs::read_to_string(&stat)
+            .is_ok_and(|text| !["T", "t", "Z", "X"].contains(&state_in(&text)))
+        {
+            thread::yield_now();
+        }
+        match look(self.pid, root)?.role {
+            Role::Shim(attempt) => attempt,
+            Role::Job(_) | Role::Product => None,
+        }
+    }
+}
+
+/// The state in a line of `/proc/PID/stat`: the word after the name, which may hold anything.
+fn state_in(stat: &str) -> &str {
+    let behind = stat.rsplit_once(") ").map_or("", |(_, behind)| behind);
+    behind.split(' ').next().unwrap_or_default()
 }
 
 /// Stops a process and lets it go on after a while, on a thread of its own: a frozen worker may
@@ -75,15 +102,22 @@ fn look(pid: Pid, root: &Path) -> Option<Found> {
         let mut all = environment.split(|byte| *byte == 0);
         all.find_map(|one| Some(String::from_utf8_lossy(one).strip_prefix(name)?.to_owned()))
     };
-    let role = if let Some((_, directory)) = words.split_once("--supervise-attempt ") {
-        let name = directory.trim_end().rsplit('/').next();
-        Role::Shim(name.unwrap_or_default().to_owned())
+    let role = if words.contains(" --supervise-attempts ") {
+        Role::Shim(attempt_of(&folder))
     } else if let (Some(job), Some(epoch)) = (variable("QUEUE_JOB_ID="), variable("QUEUE_EPOCH=")) {
         Role::Job(format!("{job}-{epoch}"))
     } else {
         Role::Product
     };
     Some(Found { pid, role, words })
+}
+
+/// The attempt whose lock is the standard input of a shim.
+fn attempt_of(shim: &str) -> Option<String> {
+    let lock = fs::read_link(format!("{shim}/fd/0")).ok()?;
+    let is_lock = lock.file_name().is_some_and(|name| name == "lock");
+    let directory = lock.parent().filter(|_| is_lock)?;
+    Some(directory.file_name()?.to_str()?.to_owned())
 }
 
 /// Kills all processes of the run in `root` until none is left, for a while.

@@ -9,6 +9,7 @@ mod late_workers;
 mod meddling;
 mod neighbours;
 mod resources;
+mod shims;
 mod shortage;
 mod stopping;
 mod store_trouble;

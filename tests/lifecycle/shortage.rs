@@ -68,7 +68,7 @@ fn ran_once(home: &Home, job: JobId) {
     assert_eq!(home.env.read("runs"), "x\n");
 }
 
-/// A worker that has opened all it needs beside attempts: it has run a job.
+/// A worker that has opened all it needs beside attempts: a job was run.
 fn warm_worker(home: &Home, args: &[&str]) -> Running {
     let worker = home.worker(args);
     let first = home.add_shell("true");
@@ -85,6 +85,8 @@ fn stop(mut worker: Running) {
 fn is_put_off_while_descriptors_are_short(args: &[&str]) {
     let home = home!();
     let worker = warm_worker(&home, &[&["-j", "1"], args].concat());
+    // And has closed what that job needed: it is told after.
+    says(&worker, "job 1 completed");
     let mut jobs = Vec::new();
     for room in 0..10 {
         let lowered = Lowered::to(pid_of(&worker), room);
@@ -130,6 +132,7 @@ fn nor_does_one_that_is_run_directly() {
 fn a_shortage_is_said_once_however_many_jobs_meet_it() {
     let home = home!();
     let worker = warm_worker(&home, &["-j", "4"]);
+    says(&worker, "job 1 completed");
     let lowered = Lowered::to(pid_of(&worker), 0);
     let jobs = [(); 8].map(|()| home.add_shell("true"));
     wait_until("each is met, and one again", || {

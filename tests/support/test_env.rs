@@ -240,7 +240,7 @@ impl TestEnv {
     /// Where there is none.
     #[track_caller]
     pub fn kill_shims(&self) {
-        let is_shim = |process: &Inhabitant| process.words.contains(" --supervise-attempt ");
+        let is_shim = |process: &Inhabitant| process.words.contains(" --supervise-attempts ");
         let mut shims = inhabitants(self.root());
         shims.retain(is_shim);
         assert!(!shims.is_empty(), "no attempt runs\n{}", self.scene());

@@ -279,6 +279,7 @@ impl Dispatcher {
             checkpoint: slot.checkpoint.clone(),
             stop: self.stop.clone(),
             manner,
+            shims: self.shims.clone(),
         };
         self.begin(task);
     }
@@ -328,6 +329,7 @@ impl Dispatcher {
             checkpoint: slot.checkpoint.clone(),
             stop: self.stop.clone(),
             manner: Manner::Adopted,
+            shims: self.shims.clone(),
         };
         self.begin(task);
     }

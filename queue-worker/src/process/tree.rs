@@ -95,7 +95,8 @@ fn listed_children(parent: u32) -> Option<Vec<u32>> {
     Some(found)
 }
 
-fn is_childless() -> bool {
+/// Whether nothing at all is below this process, not even somebody to be reaped.
+pub(crate) fn is_childless() -> bool {
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     matches!(waitid(WaitId::All, look), Err(Errno::CHILD))
 }

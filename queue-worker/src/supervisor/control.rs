@@ -4,7 +4,8 @@
 //! before the start; the first cause is the one that is recorded; questions are answered at any
 //! time, while stopping too, because they read what the supervisor last wrote down.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -27,6 +28,32 @@ pub enum StopCause {
     Timeout,
     /// It was silent for longer than allowed. Given by the supervisor itself.
     IdleTimeout,
+}
+
+impl StopCause {
+    const ALL: [Self; 5] = [
+        Self::Cancelled,
+        Self::LeaseLost,
+        Self::Interrupted,
+        Self::Timeout,
+        Self::IdleTimeout,
+    ];
+
+    /// The letter that stands for it in a pipe.
+    pub(crate) fn letter(self) -> u8 {
+        match self {
+            Self::Cancelled => b'c',
+            Self::LeaseLost => b'l',
+            Self::Interrupted => b'i',
+            Self::Timeout => b't',
+            Self::IdleTimeout => b's',
+        }
+    }
+
+    /// The cause that a letter stands for.
+    fn of(letter: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.letter() == letter)
+    }
 }
 
 /// What the supervisor is doing.
@@ -77,8 +104,17 @@ pub struct Control {
 
 #[derive(Debug)]
 struct Shared {
-    wakeup: Wakeup,
+    bell: Bell,
     snapshot: Mutex<Snapshot>,
+}
+
+/// By what the supervisor is called out of its wait.
+#[derive(Debug)]
+enum Bell {
+    /// By another thread.
+    Own(Wakeup),
+    /// By letters that come through a pipe, from whichever process; each is a stop.
+    Pipe(File),
 }
 
 impl Control {
@@ -87,28 +123,49 @@ impl Control {
     /// # Errors
     /// When the process is out of file descriptors.
     pub fn new() -> io::Result<Self> {
+        Ok(Self::with(Bell::Own(Wakeup::new()?)))
+    }
+
+    /// Makes a handle for an attempt that is stopped by letters through this pipe, which must not
+    /// block.
+    pub(crate) fn through(pipe: File) -> Self {
+        Self::with(Bell::Pipe(pipe))
+    }
+
+    fn with(bell: Bell) -> Self {
         let shared = Shared {
-            wakeup: Wakeup::new()?,
+            bell,
             snapshot: Mutex::default(),
         };
-        Ok(Self {
+        Self {
             shared: Arc::new(shared),
-        })
+        }
     }
 
     /// Asks the attempt to stop: signal, grace, SIGKILL. A second call ends the grace at once.
     pub fn stop(&self, cause: StopCause) {
+        self.note_stop(cause);
+        self.ring();
+    }
+
+    fn note_stop(&self, cause: StopCause) {
         let mut snapshot = self.lock();
         snapshot.stops = snapshot.stops.saturating_add(1);
         snapshot.stop_cause.get_or_insert(cause);
-        drop(snapshot);
-        self.shared.wakeup.ring();
+    }
+
+    fn ring(&self) {
+        match &self.shared.bell {
+            Bell::Own(wakeup) => wakeup.ring(),
+            // Its supervisor is the only thread there is.
+            Bell::Pipe(_) => {}
+        }
     }
 
     /// Leaves the attempt to go on without this worker, if it is one that can.
     pub fn let_go(&self) {
         self.lock().is_let_go = true;
-        self.shared.wakeup.ring();
+        self.ring();
     }
 
     /// Notes that the lease is held at least until then. An earlier instant changes nothing.
@@ -147,11 +204,26 @@ impl Control {
     }
 
     pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
-        self.shared.wakeup.as_fd()
+        match &self.shared.bell {
+            Bell::Own(wakeup) => wakeup.as_fd(),
+            Bell::Pipe(pipe) => pipe.as_fd(),
+        }
     }
 
+    /// Takes in what came through the bell, and makes it quiet again.
     pub(crate) fn hush(&self) {
-        self.shared.wakeup.hush();
+        match &self.shared.bell {
+            Bell::Own(wakeup) => wakeup.hush(),
+            Bell::Pipe(pipe) => {
+                let mut letters = [0; 16];
+                while let Ok(count @ 1..) = (&mut &*pipe).read(&mut letters) {
+                    let causes = letters[..count].iter();
+                    causes
+                        .filter_map(|letter| StopCause::of(*letter))
+                        .for_each(|cause| self.note_stop(cause));
+                }
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Snapshot> {
