@@ -203,6 +203,7 @@ create table attempt (
   exit_code         integer,
   signal            integer,
   message           text,
+  limit_met         text,                   -- JSON: the limit that it reported itself
   user_ms           integer,
   system_ms         integer,
   max_rss_kib       integer,

@@ -42,6 +42,10 @@ pub const BREAKER_JOBS: usize = 3;
 /// They count while they are no further apart than this.
 pub const BREAKER_SPAN: Duration = Duration::from_secs(5 * 60);
 
+/// The exit code by which a program that has reported a limit says that it is to be tried again
+/// when the gate opens: `EX_TEMPFAIL` of sysexits(3).
+pub const EX_TEMPFAIL: i32 = 75;
+
 /// The most of an evidence that is kept, in bytes.
 pub const MOST_EVIDENCE: usize = 2 * 1024;
 

@@ -321,6 +321,9 @@ pub trait Store: Send + Sync {
     fn close_gate(&self, name: &GateName, close: &CloseGate, now: &Now) -> Result<GateStatus>;
 
     /// Somebody met a limit: closes the gate, unless it is closed for longer already.
+    ///
+    /// Where `met` names an attempt, it has to run (`LeaseLost`), and if it then exits with
+    /// [`EX_TEMPFAIL`](crate::gate::EX_TEMPFAIL) it ends as limited by that gate.
     fn report_limit(&self, name: &GateName, met: &Met, now: &Now) -> Result<GateStatus>;
 
     /// Sets how far apart jobs start that pass a gate.

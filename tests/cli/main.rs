@@ -10,6 +10,7 @@ mod edit;
 mod enqueue;
 mod enqueue_from_file;
 mod failed;
+mod gate;
 mod help;
 mod hold;
 mod import;

@@ -3,7 +3,10 @@
 use queue_core::{
     Class, Error, JobId, Lease, NewJob, State, Timestamp,
     attempt::{Finished, Outcome},
-    gate::{CloseGate, GateName, GateReason, GateState, GateStatus, PROBE_FOR, RELEASE_GAP},
+    gate::{
+        CloseGate, EX_TEMPFAIL, GateName, GateReason, GateState, GateStatus, Met, PROBE_FOR,
+        RELEASE_GAP,
+    },
     store::{Claim, Cycle, Edit},
     why::Cause,
 };
@@ -550,4 +553,73 @@ fn a_limit_met_by_a_job_that_is_to_be_cancelled_still_closes_the_gate() {
     q.cancel(lease.job()).unwrap();
     assert_eq!(limit_in_an_hour(&q, lease), Finished::Cancelled);
     assert_eq!(state(&q, "claude"), GateState::Closed);
+}
+
+/// What an attempt says of itself.
+fn says(lease: &Lease, gate_reason: GateReason, until: Option<Timestamp>, at: Timestamp) -> Met {
+    Met {
+        reason: gate_reason,
+        until,
+        at,
+        evidence: Some("HTTP 429".to_owned()),
+        by: format!("job {}", lease.job()),
+        attempt: Some((lease.job(), lease.fence().epoch)),
+    }
+}
+
+#[test]
+fn a_job_that_reports_a_limit_and_exits_with_75_loses_no_attempt() {
+    let q = TestQueue::new();
+    let jobs = q.enqueue_many(2, &through(&["claude"]));
+    let lease = q.claim("a");
+    let now = q.now().wall;
+    let met = says(
+        &lease,
+        GateReason::Limit,
+        Some(now.saturating_add(HOUR)),
+        now,
+    );
+    q.store()
+        .report_limit(&named("claude"), &met, &q.now())
+        .unwrap();
+    let opens = opens_at(&q);
+    assert_eq!(q.claim_order("b", 9), [], "closed at once");
+    q.advance(SECOND);
+    assert_eq!(q.exit(lease, EX_TEMPFAIL).unwrap(), Finished::Limited);
+    assert_eq!(opens_at(&q), opens, "it was told already");
+    let row = q.job(jobs[0]);
+    assert_eq!((row.state, row.attempt), (State::Pending, 0));
+    let tried = &q.attempts(jobs[0])[0];
+    assert_eq!(
+        (tried.class, tried.exit_code, tried.message.as_deref()),
+        (Some(Class::Limit), Some(EX_TEMPFAIL), Some("HTTP 429"))
+    );
+    go_to(&q, opens);
+    assert_eq!(q.claim_order("b", 9), jobs[..1]);
+}
+
+#[test]
+fn an_exit_code_alone_is_no_limit() {
+    let q = TestQueue::new();
+    let id = q.enqueue(through(&["claude"]));
+    let lease = q.claim("a");
+    assert!(matches!(
+        q.exit(lease, EX_TEMPFAIL).unwrap(),
+        Finished::Retry(_)
+    ));
+    assert_eq!(q.job(id).attempt, 1);
+    // What was reported belongs to that attempt: a later one starts anew.
+    q.advance(HOUR);
+    let lease = q.claim("a");
+    let now = q.now().wall;
+    let met = says(&lease, GateReason::Limit, None, now);
+    q.store()
+        .report_limit(&named("claude"), &met, &q.now())
+        .unwrap();
+    assert!(matches!(q.exit(lease, 1).unwrap(), Finished::Retry(_)));
+    let late = q
+        .store()
+        .report_limit(&named("claude"), &met, &q.now())
+        .unwrap_err();
+    assert!(matches!(late, Error::LeaseLost { .. }), "{late}");
 }

@@ -6,6 +6,8 @@ mod test;
 use queue_worker::agent::adapter::{Adapter, FILE, Origin};
 use serde_json::{Value, json};
 
+pub(super) use self::classify::rules;
+
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::exit_code::ExitCode;

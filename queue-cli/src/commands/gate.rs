@@ -1,5 +1,7 @@
 //! `qcli gate`: what jobs pass that share an account, and what keeps them back while it has met its limit.
 
+mod report;
+
 use std::time::Duration;
 
 use queue_core::Timestamp;
@@ -27,6 +29,7 @@ use crate::output::time::rfc3339;
   qcli gate close claude --until 07:00 --reason 'quota is for the day'
   qcli gate open claude
   qcli gate set claude --stagger 10s     starts are ten seconds apart
+  qcli gate report --until 'resets 3:30am (Europe/Oslo)' && exit 75    inside a job
   qcli enqueue --gate claude -- ./ask-claude")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -45,6 +48,7 @@ enum GateVerb {
     },
     /// Let no job start, for a time or until `qcli gate open`
     Close(CloseArgs),
+    Report(report::Args),
     /// Set how far apart jobs start that pass a gate
     Set {
         /// Its name
@@ -84,6 +88,7 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<ExitCode, CliErro
             say(context, &status)?;
         }
         GateVerb::Close(args) => close(context, &args)?,
+        GateVerb::Report(args) => report(context, &args)?,
         GateVerb::Set { name, stagger } => {
             let status = context.store()?.set_gate(&name, stagger, &context.now())?;
             say(context, &status)?;
@@ -124,6 +129,21 @@ fn close(context: &mut Context, args: &CloseArgs) -> Result<(), CliError> {
     say(context, &status)
 }
 
+fn report(context: &mut Context, args: &report::Args) -> Result<(), CliError> {
+    let gates = report::run(args, context)?;
+    let now = context.now().wall;
+    if context.out.is_json() {
+        let gates: Vec<_> = gates.iter().map(|gate| gate_json(gate, now)).collect();
+        return context.out.json(&report::answer(&gates));
+    }
+    if gates.is_empty() {
+        context
+            .out
+            .note("that is no limit: no gate is closed for it");
+    }
+    gates.iter().try_for_each(|gate| say(context, gate))
+}
+
 /// Says how a gate stands after it was changed.
 fn say(context: &mut Context, status: &GateStatus) -> Result<(), CliError> {
     let now = context.now().wall;
@@ -149,6 +169,7 @@ fn say(context: &mut Context, status: &GateStatus) -> Result<(), CliError> {
     Ok(())
 }
 
+/// A gate for programs.
 pub(super) fn gate_json(status: &GateStatus, now: Timestamp) -> Value {
     let gate = &status.gate;
     let closing = gate.closing();
@@ -167,7 +188,8 @@ pub(super) fn gate_json(status: &GateStatus, now: Timestamp) -> Value {
     })
 }
 
-fn table(context: &Context, gates: &[GateStatus]) -> Table {
+/// One line for each gate.
+pub(super) fn table(context: &Context, gates: &[GateStatus]) -> Table {
     let times = context.out.times();
     let mut table = Table::new([
         Column::left("GATE"),

@@ -1,10 +1,12 @@
 //! `qcli status`: the queue at a glance.
 
+use queue_core::gate::{GateState, GateStatus};
 use queue_core::limit::Limit;
 use queue_core::queue::QueueStatus;
 use queue_core::worker::Worker;
 use queue_core::{JobId, State, Timestamp};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::context::Context;
@@ -18,8 +20,8 @@ use crate::view::worker::{self, Life, WorkerJson};
 
 /// Show the queue at a glance
 ///
-/// Where the store is, which workers are alive, how many jobs are in each state by queue, what is paused, and how full the
-/// limits are. `qcli` without a verb does the same.
+/// Where the store is, which workers are alive, how many jobs are in each state by queue, what is paused, how full the
+/// limits are, and which gates are closed. `qcli` without a verb does the same.
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Examples:
   qcli
@@ -33,6 +35,7 @@ struct Status {
     workers: Vec<(Worker, Life)>,
     queues: Vec<QueueStatus>,
     limits: Vec<Limit>,
+    gates: Vec<GateStatus>,
     now: Timestamp,
 }
 
@@ -45,6 +48,7 @@ struct StatusJson<'a> {
     totals: BTreeMap<&'static str, u64>,
     queues: Vec<QueueJson<'a>>,
     limits: Vec<LimitJson<'a>>,
+    gates: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -84,6 +88,7 @@ pub(crate) fn run(_: &Args, context: &mut Context) -> Result<ExitCode, CliError>
         workers,
         queues: store.queues()?,
         limits: store.limits(&now)?,
+        gates: store.gates()?,
         now: now.wall,
     };
     if context.out.is_json() {
@@ -106,6 +111,9 @@ fn as_json(status: &Status) -> StatusJson<'_> {
         totals: counts(|state| total(status, state)),
         queues: status.queues.iter().map(queue_json).collect(),
         limits: status.limits.iter().map(limit_json).collect(),
+        gates: (status.gates.iter())
+            .map(|gate| super::gate::gate_json(gate, status.now))
+            .collect(),
     }
 }
 
@@ -166,6 +174,15 @@ fn print(context: &mut Context, status: &Status) -> Result<(), CliError> {
     if !status.limits.is_empty() {
         context.out.heading("Limits")?;
         context.out.table(&limits(context, &status.limits))?;
+    }
+    let shut: Vec<GateStatus> = (status.gates.iter())
+        .filter(|gate| gate.gate.state(status.now) != GateState::Open)
+        .cloned()
+        .collect();
+    if !shut.is_empty() {
+        context.out.heading("Gates")?;
+        let table = super::gate::table(context, &shut);
+        context.out.table(&table)?;
     }
     if status.queues.is_empty() {
         context

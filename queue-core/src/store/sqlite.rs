@@ -424,9 +424,7 @@ impl Store for SqliteStore {
 
     fn report_limit(&self, name: &GateName, met: &Met, now: &Now) -> Result<GateStatus> {
         let (name, met) = (name.clone(), met.clone());
-        self.write(now, move |tx| {
-            gates::set(tx, &name, |gate| gate.limited(&met, tx.now.wall))
-        })
+        self.write(now, move |tx| gates::report(tx, &name, &met))
     }
 
     fn set_gate(&self, name: &GateName, stagger: Duration, now: &Now) -> Result<GateStatus> {

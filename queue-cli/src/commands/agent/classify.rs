@@ -112,7 +112,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 }
 
 /// The built-in rules, and the user's over them.
-fn rules(context: &Context) -> Result<Rules, CliError> {
+pub(in crate::commands) fn rules(context: &Context) -> Result<Rules, CliError> {
     match context.around.user_file(RULES_FILE) {
         Some(path) => Rules::load(&path).map_err(|error| refused(&error)),
         None => Ok(Rules::built_in()),

@@ -4,14 +4,14 @@
 //! step with the lanes. [`Gates`] is what one claim looks at. What always holds: a lane is shut by a
 //! gate at most until that gate may let it through, and whoever opens a gate opens its lanes.
 
-use super::{fault::Done, lanes, rows, sql, tx, tx::Tx};
+use super::{fault::Done, lanes, lease, rows, sql, tx, tx::Tx};
 use crate::{
     attempt::{Outcome, Report},
     clock::{BootId, Timestamp},
     error::Error,
     gate::{
-        Admission, Closing, Gate, GateName, GateReason, GateState, GateStatus, Met, Probe,
-        ProbeLook, RELEASE_GAP, Stand,
+        Admission, Closing, EX_TEMPFAIL, Gate, GateName, GateReason, GateState, GateStatus, Met,
+        Probe, ProbeLook, RELEASE_GAP, Stand,
     },
     job::{Job, JobId},
     lease::{Epoch, Fence, Holder},
@@ -19,6 +19,7 @@ use crate::{
     why::Cause,
 };
 use rusqlite::{Connection, Row, named_params};
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
 /// How long a lane is left alone that waits for a person; whoever opens the gate opens it.
@@ -135,15 +136,21 @@ pub(super) struct AtGates {
     pub(super) asked_for_all: Option<Timestamp>,
 }
 
-/// Tells the gates of a job how its attempt ended.
+/// Tells the gates of a job how its attempt ended. What the attempt `told` itself, they know.
 pub(super) fn attempt_ended(
     tx: &Tx<'_>,
     job: &Job,
     epoch: Epoch,
     report: &Report,
+    told: bool,
 ) -> Done<AtGates> {
     let mut at_gates = AtGates::default();
     match &report.outcome {
+        Outcome::Limited { .. } if told => {
+            for name in &job.gates {
+                change(tx, name, |gate| gate.left(job.id, epoch))?;
+            }
+        }
         Outcome::Limited { gate, .. } => {
             let met = met(job, epoch, report);
             at_gates.change(tx, gate, |gate| gate.limited(&met, tx.now.wall))?;
@@ -272,6 +279,65 @@ pub(super) fn set(
     change(tx, name, change_it)?;
     let known = all(tx.connection(), Some(name))?.pop();
     Ok(known.unwrap_or_else(|| GateStatus::unknown(name.clone())))
+}
+
+/// A limit that an attempt has reported itself.
+#[derive(Serialize, Deserialize)]
+struct OwnLimit {
+    gate: GateName,
+    reason: GateReason,
+    evidence: Option<String>,
+}
+
+/// Closes a gate over a limit that somebody met. Where an attempt says so of itself, that is noted
+/// with it.
+pub(super) fn report(tx: &Tx<'_>, name: &GateName, met: &Met) -> Done<GateStatus> {
+    if let Some((job, epoch)) = met.attempt {
+        let own = OwnLimit {
+            gate: name.clone(),
+            reason: met.reason,
+            evidence: met.evidence.clone(),
+        };
+        let values = named_params! {
+            ":job": job.0, ":epoch": epoch.0, ":met": serde_json::to_string(&own)?,
+        };
+        if tx.run(sql::NOTE_LIMIT, values)? == 0 {
+            return Err(lease::lost(tx, job, epoch)?.into());
+        }
+    }
+    set(tx, name, |gate| gate.limited(met, tx.now.wall))
+}
+
+/// The outcome of an attempt that has reported a limit and exited as it was agreed.
+pub(super) fn reported_itself(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<Report>> {
+    let Outcome::Failed {
+        class: Class::ExitCode,
+        retryable: None | Some(true),
+        ..
+    } = report.outcome
+    else {
+        return Ok(None);
+    };
+    if report.exit_code != Some(EX_TEMPFAIL) {
+        return Ok(None);
+    }
+    let values = named_params! {":job": fence.job.0, ":epoch": fence.epoch.0};
+    let noted = tx.one(sql::LIMIT_MET, values, |row| {
+        row.get::<_, Option<String>>(0)
+    })?;
+    let Some(own) = noted.flatten() else {
+        return Ok(None);
+    };
+    let own: OwnLimit = serde_json::from_str(&own)?;
+    Ok(Some(Report {
+        outcome: Outcome::Limited {
+            gate: own.gate,
+            class: own.reason.class(),
+            until: None,
+            evidence: own.evidence.unwrap_or_default(),
+        },
+        ..report.clone()
+    }))
 }
 
 /// Opens a gate. `GateNotFound` where nothing is known of it and no job passes it.

@@ -33,7 +33,10 @@ pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<
     let Some(before) = super::lease::held(tx, fence)? else {
         return Ok(None);
     };
-    let gates = gates::attempt_ended(tx, &before, fence.epoch, report)?;
+    let own = gates::reported_itself(tx, fence, report)?;
+    let told = own.is_some();
+    let report = own.as_ref().unwrap_or(report);
+    let gates = gates::attempt_ended(tx, &before, fence.epoch, report, told)?;
     let facts = Facts {
         reboots: reboots(tx, &before, report)?,
         asked_for_all: gates.asked_for_all,
