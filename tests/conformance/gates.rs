@@ -7,6 +7,7 @@ use queue_core::{
         CloseGate, EX_TEMPFAIL, GateName, GateReason, GateState, GateStatus, Met, PROBE_FOR,
         RELEASE_GAP,
     },
+    job::PROCESS,
     store::{Claim, Cycle, Edit},
     why::Cause,
 };
@@ -622,4 +623,32 @@ fn an_exit_code_alone_is_no_limit() {
         .report_limit(&named("claude"), &met, &q.now())
         .unwrap_err();
     assert!(matches!(late, Error::LeaseLost { .. }), "{late}");
+}
+
+#[test]
+fn a_worker_that_drains_does_not_wait_for_what_waits_at_a_gate() {
+    let q = TestQueue::new();
+    q.enqueue_many(3, &through(&["claude"]));
+    q.enqueue_many(2, &through(&["codex"]));
+    q.enqueue("free");
+    let close = |name: &str, until| {
+        let close = CloseGate {
+            until,
+            why: None,
+            by: "a person".to_owned(),
+        };
+        q.store()
+            .close_gate(&named(name), &close, &q.now())
+            .unwrap();
+    };
+    let then = q.now().wall.saturating_add(HOUR);
+    close("claude", Some(then));
+    close("codex", None);
+    let outlook = || q.store().outlook(&[], PROCESS, &q.now()).unwrap();
+    let seen = outlook();
+    assert_eq!((seen.pending, seen.scheduled, seen.paused), (1, 3, 2));
+    assert_eq!(seen.next_at, Some(then));
+    q.advance(HOUR);
+    let seen = outlook();
+    assert_eq!((seen.pending, seen.scheduled, seen.paused), (4, 0, 2));
 }

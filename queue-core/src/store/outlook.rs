@@ -9,11 +9,12 @@ use crate::clock::Timestamp;
 pub struct Outlook {
     /// Pending jobs, claimable or behind something shut that opens by itself.
     pub pending: u64,
-    /// Pending jobs in paused queues: they do not start by themselves.
+    /// Pending jobs in paused queues, or at a gate that a person has to open: they do not start by
+    /// themselves.
     pub paused: u64,
     /// Jobs that run, under whichever worker.
     pub in_progress: u64,
-    /// Jobs whose time lies ahead.
+    /// Jobs whose time lies ahead, and pending ones at a gate whose time does.
     pub scheduled: u64,
     /// When the next of those falls due.
     pub next_at: Option<Timestamp>,

@@ -323,8 +323,9 @@ impl Store for SqliteStore {
         })
     }
 
-    fn outlook(&self, queues: &[String], kind: &str, _now: &Now) -> Result<Outlook> {
-        self.readers.read(|c| looking::outlook(c, queues, kind))
+    fn outlook(&self, queues: &[String], kind: &str, now: &Now) -> Result<Outlook> {
+        self.readers
+            .read(|c| looking::outlook(c, queues, kind, now.wall))
     }
 
     fn checkpoint(

@@ -231,8 +231,14 @@ impl Conditions {
 }
 
 /// What stands before a worker.
-pub(super) fn outlook(c: &Connection, queues: &[String], kind: &str) -> Done<Outlook> {
-    let values = named_params! {":queues": serde_json::to_string(queues)?, ":kind": kind};
+pub(super) fn outlook(
+    c: &Connection,
+    queues: &[String],
+    kind: &str,
+    now: Timestamp,
+) -> Done<Outlook> {
+    let queues = serde_json::to_string(queues)?;
+    let values = named_params! {":queues": queues, ":kind": kind};
     let outlook = tx::one(c, sql::OUTLOOK, values, |row| {
         Ok(Outlook {
             pending: row.get("pending")?,
@@ -243,7 +249,19 @@ pub(super) fn outlook(c: &Connection, queues: &[String], kind: &str) -> Done<Out
             blocked: row.get("blocked")?,
         })
     })?;
-    Ok(outlook.unwrap_or_default())
+    let mut outlook = outlook.unwrap_or_default();
+    let values = named_params! {":queues": queues, ":kind": kind, ":now": now.as_millis()};
+    let gated = tx::one(c, sql::GATED, values, |row| {
+        let counts: (u64, u64) = (row.get("for_person")?, row.get("for_time")?);
+        Ok((counts, rows::optional_at(row, "next_at")?))
+    })?;
+    if let Some(((for_person, for_time), next_at)) = gated {
+        outlook.pending = outlook.pending.saturating_sub(for_person + for_time);
+        outlook.paused += for_person;
+        outlook.scheduled += for_time;
+        outlook.next_at = [outlook.next_at, next_at].into_iter().flatten().min();
+    }
+    Ok(outlook)
 }
 
 /// What ended since a moment.

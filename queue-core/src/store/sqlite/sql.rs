@@ -51,6 +51,7 @@ statements! {
     FORGET_WORKERS = "forget_workers",
     FRONT_OF_LINE = "front_of_line",
     GATE = "gate",
+    GATED = "gated",
     HELD_JOB = "held_job",
     INSERT_ATTEMPT = "insert_attempt",
     INSERT_BODY = "insert_body",
