@@ -4,6 +4,7 @@ mod adoption;
 mod attempts;
 mod cancelling;
 mod dead_workers;
+mod gates;
 mod home;
 mod late_workers;
 mod meddling;

@@ -1,6 +1,7 @@
 //! The gate as a state machine: what opens it, what closes it, and for how long.
 
 use super::*;
+use proptest::prelude::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -307,4 +308,165 @@ fn an_evidence_is_cut_between_characters() {
         gate.closing().unwrap().evidence.as_ref().unwrap().len(),
         MOST_EVIDENCE - 1
     );
+}
+
+// ── Whatever happens, in whichever order ────────────────────────────────────────────────────
+
+/// Something that happens to a gate.
+#[derive(Debug, Clone)]
+enum Event {
+    /// So many seconds pass.
+    Wait(u32),
+    /// A job asks to start.
+    Start,
+    /// A job that runs meets a limit that lifts in so many seconds, or long ago.
+    Limited(usize, GateReason, Option<i32>),
+    /// A job that runs was answered, or left without having asked.
+    Passed(usize),
+    Left(usize),
+    /// Its provider was away.
+    Unavailable(usize),
+    /// Somebody looks after the probe.
+    Watch,
+    /// A person opens it, or closes it for so many seconds.
+    Open,
+    Close(Option<u32>),
+    /// The clock is set back by so many seconds.
+    Back(u32),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let limit = (
+        0_usize..6,
+        prop_oneof![
+            4 => Just(GateReason::Limit),
+            1 => Just(GateReason::Auth),
+            1 => Just(GateReason::Billing),
+        ],
+        proptest::option::of(-100_i32..1_000_000),
+    );
+    let event = prop_oneof![
+        4 => (0_u32..100).prop_map(Event::Wait),
+        2 => (0_u32..10_000).prop_map(Event::Wait),
+        6 => Just(Event::Start),
+        4 => limit.prop_map(|(job, reason, span)| Event::Limited(job, reason, span)),
+        2 => (0_usize..6).prop_map(Event::Passed),
+        2 => (0_usize..6).prop_map(Event::Left),
+        3 => (0_usize..6).prop_map(Event::Unavailable),
+        2 => Just(Event::Watch),
+        1 => Just(Event::Open),
+        1 => proptest::option::of(0_u32..1_000).prop_map(Event::Close),
+        1 => (0_u32..1_000).prop_map(Event::Back),
+    ];
+    proptest::collection::vec(event, 1..80)
+}
+
+/// Until when a closed gate lets nobody start; the end of time where a person has to open it.
+fn shut_until(gate: &Gate, now: Timestamp) -> Option<Timestamp> {
+    let Stand::Closed(closing) = &gate.stand else {
+        return None;
+    };
+    let until = closing.until.unwrap_or(Timestamp::from_millis(i64::MAX));
+    (until > now).then_some(until)
+}
+
+proptest! {
+    #[test]
+    fn a_gate_keeps_its_promises_whatever_happens(events in events(), stagger in 0_u64..20) {
+        let mut gate = Gate { stagger: Duration::from_secs(stagger), ..Gate::default() };
+        let (mut now, mut jobs, mut last) = (at(0), 0, None::<Timestamp>);
+        let mut running: Vec<i64> = Vec::new();
+        for event in events {
+            gate.mend_clock(now);
+            let before = gate.clone();
+            let shut = shut_until(&before, now);
+            let pick = |place: usize| running.get(place % running.len().max(1)).copied();
+            let mut may_shorten = false;
+            match event {
+                Event::Wait(seconds) => {
+                    now = now.saturating_add(Duration::from_secs(seconds.into()));
+                }
+                Event::Back(seconds) => {
+                    now = now.saturating_sub(Duration::from_secs(seconds.into()));
+                    gate.mend_clock(now);
+                    last = None;
+                    may_shorten = true;
+                }
+                Event::Start => {
+                    if gate.admit(now) == Admission::Granted {
+                        prop_assert_eq!(shut, None, "a closed gate lets nothing start");
+                        prop_assert!(gate.probe().is_none(), "one probe at a time");
+                        if let (Some(last), Stand::Open) = (last, &gate.stand) {
+                            prop_assert!(now.since(last) >= gate.stagger);
+                        }
+                        jobs += 1;
+                        gate.start(fence(jobs), now);
+                        running.push(jobs);
+                        last = Some(now);
+                        let was_open = before.stand == Stand::Open;
+                        prop_assert_eq!(gate.probe().is_some(), !was_open);
+                    }
+                }
+                Event::Limited(place, reason, span) => if let Some(job) = pick(place) {
+                    let seconds = (now.as_millis() - at(0).as_millis()) / 1_000;
+                    let until = span.map(|span| at(seconds + i64::from(span)));
+                    let told = met(job, reason, until, seconds);
+                    gate.limited(&told, now);
+                    running.retain(|other| *other != job);
+                    prop_assert!(matches!(gate.stand, Stand::Closed(_)));
+                    if let (GateReason::Limit, Some(until), Stand::Closed(closing)) =
+                        (reason, until, &gate.stand)
+                    {
+                        prop_assert!(closing.until.is_none_or(|noted| noted > until));
+                    }
+                },
+                Event::Unavailable(place) => if let Some(job) = pick(place) {
+                    let seconds = (now.as_millis() - at(0).as_millis()) / 1_000;
+                    let was_probe = gate.unavailable(&met(job, GateReason::Breaker, None, seconds), now);
+                    let probe = before.probe().map(|probe| probe.job);
+                    prop_assert_eq!(was_probe, probe == Some(JobId(job)));
+                    running.retain(|other| *other != job);
+                },
+                Event::Passed(place) => if let Some(job) = pick(place) {
+                    gate.passed(JobId(job), Epoch(job), now);
+                    let probe = before.probe().map(|probe| probe.job);
+                    let opens = probe == Some(JobId(job)) || before.stand == Stand::Open;
+                    prop_assert_eq!(gate.stand == Stand::Open, opens);
+                },
+                Event::Left(place) => if let Some(job) = pick(place) {
+                    gate.left(JobId(job), Epoch(job));
+                    running.retain(|other| *other != job);
+                    prop_assert_ne!(gate.probe().map(|probe| probe.job), Some(JobId(job)));
+                },
+                Event::Watch => {
+                    let look = match gate.probe() {
+                        Some(probe) if running.contains(&probe.job.0) => ProbeLook::Runs(probe.holder),
+                        _ => ProbeLook::Gone,
+                    };
+                    gate.watch(look, now);
+                }
+                Event::Open => {
+                    gate.open();
+                    prop_assert_eq!(gate.admit(now), Admission::Granted);
+                    (may_shorten, last) = (true, None);
+                }
+                Event::Close(span) => {
+                    let until = span.map(|span| now.saturating_add(Duration::from_secs(span.into())));
+                    let by = "a person".to_owned();
+                    gate.close(&CloseGate { until, why: None, by }, now);
+                    may_shorten = true;
+                }
+            }
+            if let (Some(shut), false) = (shut, may_shorten) && shut > now {
+                let after = shut_until(&gate, now);
+                prop_assert!(after.is_some_and(|after| after >= shut), "{shut} became {after:?}");
+            }
+            if let Some(Closing { until: Some(until), reason, .. }) = gate.closing()
+                && *reason != GateReason::Person
+            {
+                let most = LONGEST_CLOSED + Duration::from_secs(30);
+                prop_assert!(until.since(now) <= most, "closed for too long: {until}");
+            }
+        }
+    }
 }
