@@ -2,7 +2,7 @@
 //! over several attempts.
 //!
 //! The attempt asks here what to run for an agent's task. While it runs, its log is fed to a
-//! [`stream::Reader`], which gathers [`facts::Facts`]; at the end [`detect::judge`] runs the ordered
+//! [`stream::Reader`] by a [`tail::Tail`], which gathers [`facts::Facts`]; at the end [`detect::judge`] runs the ordered
 //! [`rules::Rules`] over them. `qcli agent` shows and tests the same data. What always holds: what
 //! is known of an agent is data, in [`adapter`] and [`rules`]; a command line that a person wrote
 //! is never changed; structured fields come before words, and words are taken only from what the
@@ -19,4 +19,5 @@ pub mod rules;
 pub mod saved;
 pub mod session;
 pub mod stream;
+pub mod tail;
 pub mod text;

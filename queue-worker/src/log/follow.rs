@@ -17,6 +17,8 @@ use super::{Entry, Stream};
 pub struct Follower {
     path: PathBuf,
     reader: Option<Reader>,
+    /// Where to begin when there is a file.
+    start: u64,
     only: Option<Stream>,
 }
 
@@ -27,7 +29,17 @@ impl Follower {
         Self {
             path: path.to_owned(),
             reader: None,
+            start: 0,
             only,
+        }
+    }
+
+    /// Follows the log at `path` from an offset that [`Follower::offset`] gave.
+    #[must_use]
+    pub fn from_offset(path: &Path, start: u64) -> Self {
+        Self {
+            start,
+            ..Self::new(path, None)
         }
     }
 
@@ -37,7 +49,19 @@ impl Follower {
         Self {
             path: path.to_owned(),
             reader: Some(reader.only(only)),
+            start: 0,
             only,
+        }
+    }
+
+    /// The offset behind the last entry.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn offset(&mut self) -> io::Result<u64> {
+        match &mut self.reader {
+            Some(reader) => reader.offset(),
+            None => Ok(self.start),
         }
     }
 
@@ -66,7 +90,11 @@ impl Follower {
     }
 
     fn open(&mut self) -> io::Result<Option<Entry>> {
-        match Reader::open(&self.path) {
+        let opened = match self.start {
+            0 => Reader::open(&self.path),
+            start => Reader::open_at(&self.path, start),
+        };
+        match opened {
             Ok(reader) => self.reader.insert(reader.only(self.only)).next_whole(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
