@@ -15,6 +15,7 @@ pub mod detect;
 pub mod facts;
 mod prompt;
 pub mod reset_time;
+pub mod rollout;
 pub mod rules;
 pub mod saved;
 pub mod session;

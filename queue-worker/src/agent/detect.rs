@@ -224,7 +224,8 @@ fn reset(from: ResetFrom, evidence: &str, sight: &Sight<'_>) -> Option<Reset> {
         ResetFrom::Text => reset_time::parse(evidence, sight.now, sight.zone),
         ResetFrom::PacificMidnight => reset_time::next_midnight(sight.now, PACIFIC),
         ResetFrom::Event => {
-            let event = sight.facts.limit_event.as_ref()?;
+            let event = sight.facts.limit_event.as_ref();
+            let event = event.filter(|event| event.status == "rejected")?;
             let latest = sight.now.saturating_add(LONGEST_WAIT);
             // No window of a plan is longer: a later time is a mistake of the provider's.
             event

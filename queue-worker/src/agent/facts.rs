@@ -338,7 +338,9 @@ impl Facts {
     /// Returns whether the message is new. One without an id always is.
     pub(super) fn count_message(&mut self, message: &str, model: &str, usage: Usage) -> bool {
         if message.is_empty() {
-            self.usage.entry(model.to_owned()).or_default().add(&usage);
+            if usage.tokens() > 0 {
+                self.usage.entry(model.to_owned()).or_default().add(&usage);
+            }
             return true;
         }
         let earlier = self.counted.iter().position(|it| it.message == message);

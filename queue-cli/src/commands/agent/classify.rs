@@ -8,6 +8,7 @@ use queue_core::Timestamp;
 use queue_worker::agent::detect::{End, Scope, Verdict, judge};
 use queue_worker::agent::facts::{Facts, Usage};
 use queue_worker::agent::reset_time::machine_zone;
+use queue_worker::agent::rollout;
 use queue_worker::agent::rules::{Rules, RulesError, SHELL};
 use queue_worker::agent::saved::{self, Named, Saved};
 use queue_worker::agent::stream::Format;
@@ -61,6 +62,9 @@ pub(super) struct Args {
     /// Whether a structured answer was asked for
     #[arg(long)]
     structured: bool,
+    /// The session's own record of codex (`rollout-….jsonl`), which has the exact time a limit lifts
+    #[arg(long, value_name = "FILE")]
+    rollout: Option<PathBuf>,
     /// When it ended, such as 2026-03-01T09:30:00Z [default: as the log says, else now]
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<Timestamp>,
@@ -84,7 +88,12 @@ struct Answer<'a> {
 /// Reads, judges and prints.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliError> {
     let rules = rules(context)?;
-    let saved = read(args)?;
+    let mut saved = read(args)?;
+    if let Some(path) = &args.rollout {
+        let event =
+            rollout::limit_event(path).map_err(|error| CliError::file("read", path, &error))?;
+        saved.facts.limit_event = event.or(saved.facts.limit_event);
+    }
     let written_at = saved.written_at.map(Timestamp::from);
     let now = args.at.or(written_at).unwrap_or(context.now().wall);
     let zone = context.around.variable("TZ").and_then(|name| name.to_str());

@@ -26,7 +26,9 @@ pub(super) fn take(facts: &mut Facts, event: &Event<'_>) -> bool {
 fn text(facts: &mut Facts, event: &Event<'_>) {
     facts.first_answer = true;
     facts.answers = facts.answers.saturating_add(1);
-    let result = facts.result.get_or_insert_default();
+    // It goes on after an error: that one is got over.
+    let result = facts.result.take().filter(|result| !result.is_error);
+    let result = facts.result.insert(result.unwrap_or_default());
     result.set_text(event.text("part.text").unwrap_or_default());
 }
 
