@@ -1,5 +1,13 @@
 //! Coding agents as jobs: real workers, and programs that act like the agents.
+//!
+//! `rows` plays each scenario in `tests/fixtures/agents` and judges its log; `corpus` judges endings as
+//! they were captured; `reading` cuts the same bytes in every way. `start` and `sessions` have jobs of
+//! agents done by workers.
 
+mod corpus;
+mod reading;
+mod rows;
 mod scene;
 mod sessions;
+mod stage;
 mod start;

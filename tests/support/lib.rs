@@ -6,6 +6,7 @@
 //! all of them run beside each other.
 
 mod engine;
+mod fake_agent;
 mod outcome;
 pub mod programs;
 mod running;
@@ -15,6 +16,7 @@ mod test_queue;
 mod wait;
 
 pub use engine::Engine;
+pub use fake_agent::{FakeAgents, fixture};
 pub use outcome::Outcome;
 pub use running::{Running, Stopped};
 pub use test_env::TestEnv;
