@@ -1,6 +1,6 @@
 //! What a claim costs when a lot stands in the store that cannot run: 100,000 delayed jobs,
-//! 100,000 finished ones, and 100,000 pending ones behind an empty bucket, a full key and in a
-//! paused queue. The promise is at most twice the cost of a claim in a store with none of them.
+//! 100,000 finished ones, and 100,000 pending ones each behind an empty bucket, a full key, a closed
+//! gate and in a paused queue. The promise is at most twice the cost of a claim in a store with none of them.
 //!
 //! `cargo bench -p queue-core --bench claim [-- JOBS]`; the machine may be busy, so both stores
 //! are measured in turn and only their ratio counts. Exits with 1 when the promise is broken.
@@ -15,6 +15,7 @@ use queue_core::{
     Clock, Enqueued, NewJob, Now, SqliteStore, State, Store, SystemClock, WorkerId,
     attempt::{Outcome, Report},
     bucket::Quota,
+    gate::{CloseGate, GateName},
     job::{LimitUse, StartAt},
     queue::QueueChange,
     store::{
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
     println!("claim and finish, median of {ROUNDS}: {few:?} with nothing else in the store");
     println!(
         "                                  {many:?} behind {} jobs that cannot run",
-        5 * jobs
+        6 * jobs
     );
     println!("ratio {ratio:.2} (at most 2.00 is promised)");
     if ratio <= 2.0 {
@@ -141,6 +142,17 @@ impl Bench {
         });
         self.add(jobs, now, api);
         self.add(jobs, now, key);
+        let gate: GateName = "claude".parse().unwrap();
+        self.add(jobs, now, |job| {
+            job.priority = 10;
+            job.gates = vec![gate.clone()];
+        });
+        let close = CloseGate {
+            until: None,
+            why: None,
+            by: "a person".to_owned(),
+        };
+        self.store.close_gate(&gate, &close, now).unwrap();
         self.add(jobs, now, |job| job.queue = "paused".to_owned());
         let paused = QueueChange {
             paused: Some(true),
@@ -158,7 +170,7 @@ impl Bench {
                 .count(State::Pending)
         };
         assert_eq!(taken.len(), 2);
-        assert!(waiting("default") as usize >= 2 * jobs - 2);
+        assert!(waiting("default") as usize >= 3 * jobs - 2);
         assert_eq!(waiting("paused") as usize, jobs);
     }
 
