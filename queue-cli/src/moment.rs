@@ -233,6 +233,7 @@ mod tests {
         assert!(text.contains("2026-06-01T12:00:00.000Z"), "{text}");
     }
 
+    // T3
     #[test]
     fn a_time_the_clock_skips_is_refused_and_not_guessed() {
         let message = "`2026-03-29 02:30` does not exist on 2026-03-29: the local clock skips it";
@@ -253,6 +254,7 @@ mod tests {
         );
     }
 
+    // T3
     #[test]
     fn of_a_time_the_clock_shows_twice_the_first_is_taken() {
         let read = read("2026-10-25 02:30", "2026-10-01T00:00:00Z");

@@ -100,6 +100,7 @@ fn a_wall_clock_stepped_back_lengthens_no_lease() {
     assert_eq!(q.adopt("b").len(), 1);
 }
 
+// T1, T2
 #[test]
 fn a_machine_that_was_suspended_expires_nothing() {
     let q = TestQueue::new();
@@ -110,6 +111,7 @@ fn a_machine_that_was_suspended_expires_nothing() {
     q.complete(lease).unwrap();
 }
 
+// T2
 #[test]
 fn a_reboot_voids_every_lease_at_once() {
     let q = TestQueue::new();
@@ -147,6 +149,7 @@ fn without_a_boot_id_the_wall_clock_decides() {
     assert_eq!(q.adopt("b").len(), 1);
 }
 
+// T2
 #[test]
 fn a_heartbeat_moves_the_end_that_people_see() {
     let q = TestQueue::new();

@@ -9,6 +9,7 @@ mod archive;
 mod cancel;
 mod checkpoints;
 mod claim;
+mod clock_changes;
 mod concurrency;
 mod dependencies;
 mod edit;
