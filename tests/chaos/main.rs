@@ -33,6 +33,9 @@ struct Args {
     /// How long to make mischief, in seconds
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Make mischief until so many processes were killed, however long that takes
+    #[arg(long, conflicts_with = "seconds")]
+    kills: Option<usize>,
     /// How many workers
     #[arg(long, default_value_t = 3)]
     workers: usize,
@@ -59,14 +62,21 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> ExitCode {
     let seed = args.seed.unwrap_or_else(fresh_seed);
-    let seconds = args.seconds;
+    let length = match args.kills {
+        Some(kills) => format!("--kills {kills}"),
+        None => format!("--seconds {}", args.seconds),
+    };
     say(format_args!(
-        "chaos --seconds {seconds} --workers {} --seed {seed}",
+        "chaos {length} --workers {} --seed {seed}",
         args.workers
     ));
     let mut world = world::World::new(seed, args.workers);
-    let until = Instant::now() + Duration::from_secs(seconds);
-    while Instant::now() < until {
+    let until = Instant::now() + Duration::from_secs(args.seconds);
+    let is_enough = |world: &world::World| match args.kills {
+        Some(kills) => world.kills() >= kills,
+        None => Instant::now() >= until,
+    };
+    while !is_enough(&world) {
         mischief::one_deed(&mut world);
         world.rest();
     }

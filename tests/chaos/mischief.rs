@@ -18,16 +18,18 @@ const BACKLOG: usize = 25;
 
 type Deed = fn(&mut World);
 
-/// By weight, before the temper of a run changes it.
-const DEEDS: &[(u64, Deed)] = &[
+/// Kills by weight, and everything else that is done, before the temper of a run changes it.
+const KILLS: &[(u64, Deed)] = &[
     (5, kill_worker),
+    (5, kill_shim),
+    (4, kill_process_of_a_job),
+    (2, kill_everything),
+    (1, kill_worker_with_its_shims),
+];
+const DEEDS: &[(u64, Deed)] = &[
     (2, ask_worker_to_stop),
     (4, freeze_worker),
-    (5, kill_shim),
     (2, freeze_shim),
-    (4, kill_process_of_a_job),
-    (1, kill_everything),
-    (1, kill_worker_with_its_shims),
     (4, cancel),
     (3, hold),
     (3, release),
@@ -43,16 +45,25 @@ pub(crate) struct Temper {
 
 impl Temper {
     pub(crate) fn new(dice: &mut Dice) -> Self {
-        let mut deeds: Vec<(u64, Deed)> = DEEDS.to_vec();
-        for (weight, _) in &mut deeds {
-            *weight *= dice.weighed(&[(3, 0), (4, 1), (2, 4)]);
+        let mut inclined = |deeds: &[(u64, Deed)]| {
+            let mut deeds = deeds.to_vec();
+            for (weight, _) in &mut deeds {
+                *weight *= dice.weighed(&[(3, 0), (4, 1), (2, 4)]);
+            }
+            deeds
+        };
+        let (mut kills, others) = (inclined(KILLS), inclined(DEEDS));
+        // Whatever it is inclined to, workers die; and as often as anything else is done, somebody.
+        kills.push((1, kill_worker));
+        while sum(&kills) < sum(&others) {
+            kills.iter_mut().for_each(|(weight, _)| *weight *= 2);
         }
-        let disturbances: u64 = deeds.iter().map(|(weight, _)| weight).sum();
+        let mut deeds = [kills, others].concat();
         // Enough to do, however wild it is.
-        deeds.push((disturbances.max(6), enqueue));
+        deeds.push((sum(&deeds).max(6), enqueue));
         Self {
             deeds,
-            longest_rest_ms: 60 + dice.below(240),
+            longest_rest_ms: 60 + dice.below(140),
         }
     }
 
@@ -60,6 +71,10 @@ impl Temper {
     pub(crate) fn rest(&self, dice: &mut Dice) -> Duration {
         dice.millis(10, self.longest_rest_ms)
     }
+}
+
+fn sum(deeds: &[(u64, Deed)]) -> u64 {
+    deeds.iter().map(|(weight, _)| weight).sum()
 }
 
 /// Does one deed.
@@ -177,11 +192,10 @@ fn kill(world: &mut World, process: &Found, kind: &'static str) {
     if let Role::Shim(_) = &process.role {
         world.shims_killed.extend(process.hold_still(&root));
     }
-    process.signal(&root, Signal::KILL);
-    world.note(
-        kind,
-        format!("{:?} pid {}", process.role, process.pid.as_raw_nonzero()),
-    );
+    if process.signal(&root, Signal::KILL) {
+        let words = format!("{:?} pid {}", process.role, process.pid.as_raw_nonzero());
+        world.note(kind, words);
+    }
 }
 
 fn kill_shim(world: &mut World) {
@@ -216,6 +230,7 @@ fn kill_everything(world: &mut World) {
             signal_worker(world, at, "kill-everything", Signal::KILL);
         }
     }
+    world.kill_commands("kill-everything", |_| true);
 }
 
 /// All shims, to be exact: which one is whose cannot be told from outside.

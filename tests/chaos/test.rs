@@ -1,9 +1,10 @@
-//! The chaos run, short: once with a seed that stays the same, once with another each time.
+//! The chaos run for a minute: half of it with a seed that stays the same, half with another each
+//! time.
 
 use std::process::Command;
 
 /// How long each run makes mischief, in seconds; to drain and to look takes a few more.
-const SECONDS: &str = "9";
+const SECONDS: &str = "30";
 
 #[expect(
     clippy::print_stderr,

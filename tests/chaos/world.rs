@@ -11,7 +11,7 @@ use crate::processes::{self, Found};
 use crate::scene;
 use queue_core::store::Filter;
 use queue_core::store::sqlite::{OpenOptions, SqliteStore};
-use queue_core::{Clock, JobId, Now, Store, SystemClock};
+use queue_core::{Clock, JobId, Now, State, Store, SystemClock};
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::symlink;
@@ -113,6 +113,15 @@ impl World {
         self.deeds.push((self.began.elapsed(), kind, what));
     }
 
+    /// How many processes were killed.
+    pub(crate) fn kills(&self) -> usize {
+        let kinds = self.counts.iter();
+        kinds
+            .filter(|(kind, _)| kind.starts_with("kill-"))
+            .map(|(_, count)| count)
+            .sum()
+    }
+
     /// The deeds that were done to somebody who is asked about.
     pub(crate) fn deeds_about(&self, about: impl Fn(&str) -> bool) -> String {
         let deeds = self.deeds.iter().filter(|(_, _, what)| about(what));
@@ -131,16 +140,15 @@ impl World {
     }
 
     /// The jobs in such a state.
-    pub(crate) fn jobs(&self, is_wanted: impl Fn(queue_core::State) -> bool) -> Vec<JobId> {
+    pub(crate) fn jobs(&self, is_wanted: impl Fn(State) -> bool) -> Vec<JobId> {
+        let mut states = State::ALL.to_vec();
+        states.retain(|state| is_wanted(*state));
         let filter = Filter {
+            states,
             oldest_first: true,
             ..Filter::default()
         };
-        let all = self.store.list(&filter, &self.now());
-        let all = all.expect("the store can be read").into_iter();
-        all.filter(|summary| is_wanted(summary.job.state))
-            .map(|summary| summary.job.id)
-            .collect()
+        self.store.ids(&filter).expect("the store can be read")
     }
 
     // ── Time passes ─────────────────────────────────────────────────────────────────────────
@@ -218,17 +226,34 @@ impl World {
     }
 
     fn look_after_commands(&mut self) {
+        let now = Instant::now();
         for mut command in std::mem::take(&mut self.commands) {
-            let Some(ended) = command.running.try_wait() else {
-                if command.kill_at.is_some_and(|at| Instant::now() >= at) {
-                    command.kill_at = None;
-                    command.is_killed = true;
-                    command.running.signal(Signal::KILL);
-                }
-                self.commands.push(command);
-                continue;
-            };
-            self.hear(&command, ended);
+            match command.running.try_wait() {
+                Some(ended) => self.hear(&command, ended),
+                None => self.commands.push(command),
+            }
+        }
+        self.kill_commands("kill-enqueuer", |command| {
+            command.kill_at.is_some_and(|at| now >= at)
+        });
+    }
+
+    /// Kills those commands that still run and are meant.
+    pub(crate) fn kill_commands(
+        &mut self,
+        kind: &'static str,
+        is_meant: impl Fn(&Command) -> bool,
+    ) {
+        let mut killed = Vec::new();
+        for command in self.commands.iter_mut().filter(|command| is_meant(command)) {
+            if !command.is_killed && command.running.try_wait().is_none() {
+                command.is_killed = true;
+                command.running.signal(Signal::KILL);
+                killed.push(command.words.clone());
+            }
+        }
+        for words in killed {
+            self.note(kind, words);
         }
     }
 
@@ -261,7 +286,7 @@ impl World {
             if !world.commands.is_empty() {
                 return false;
             }
-            let held = world.jobs(|state| state == queue_core::State::Blocked);
+            let held = world.jobs(|state| state == State::Blocked);
             let _ = world.store.release(&held, &world.now());
             world.unfinished().is_empty()
         });
@@ -333,8 +358,9 @@ impl World {
             .map(|(_, said)| said.matches("goes on: adopted").count());
         words.push(format!("{} adoptions", adopted.sum::<usize>()));
         format!(
-            "{:.1} s: {}",
+            "{:.1} s, {} kills: {}",
             self.began.elapsed().as_secs_f64(),
+            self.kills(),
             words.join(", ")
         )
     }
