@@ -137,6 +137,7 @@ impl Task {
             first: started
                 .as_ref()
                 .and_then(|process| Some((process.pid, process.pid_started?))),
+            is_this_boot: true,
             groups: self.post().groups(),
         };
         if recovery::end_all(&traces, || post.is_held(), || self.stop.level()).is_none() {

@@ -55,6 +55,8 @@ pub(crate) struct Traces {
     /// The first process: its number, and when the kernel started it. Only where it was recorded
     /// and the machine has not been started anew since.
     pub(crate) first: Option<(u32, u64)>,
+    /// Whether it ran since the machine was started last. Numbers from before mean nothing now.
+    pub(crate) is_this_boot: bool,
     /// Its control groups: who is in one of them belongs to it, whatever else it did.
     pub(crate) groups: Hold,
 }
@@ -79,10 +81,9 @@ pub(crate) fn recover(post: &Post, traces: &Traces, level: impl Fn() -> StopLeve
         Some(Found::Alive) => Recovered::Alive,
         Some(Found::Ended(status)) => Recovered::Ended(status),
         Some(Found::Nothing) => {
+            let noted = post.started().filter(|_| traces.is_this_boot);
             let left = Traces {
-                first: traces
-                    .first
-                    .or_else(|| post.started().as_ref().and_then(first_of)),
+                first: traces.first.or_else(|| noted.as_ref().and_then(first_of)),
                 groups: post.groups(),
                 ..traces.clone()
             };

@@ -412,6 +412,7 @@ impl Dispatcher {
                 .as_ref()
                 .filter(|_| is_this_boot)
                 .and_then(first),
+            is_this_boot,
             // As they are noted in its run directory.
             groups: Hold::default(),
         }

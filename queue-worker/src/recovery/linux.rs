@@ -182,10 +182,12 @@ mod tests {
     use std::path::Path;
     use std::process::{Child, Command};
 
-    use queue_core::{Epoch, JobId};
+    use queue_core::attempt::Started;
+    use queue_core::{Epoch, JobId, Timestamp};
 
     use super::*;
-    use crate::recovery::end_all;
+    use crate::post::Post;
+    use crate::recovery::{Recovered, end_all, recover};
     use crate::signals::StopLevel;
 
     fn traces(db: &Path, first: Option<(u32, u64)>) -> Traces {
@@ -194,6 +196,7 @@ mod tests {
             epoch: Epoch(2),
             db: db.to_owned(),
             first,
+            is_this_boot: true,
             groups: Hold::default(),
         }
     }
@@ -260,12 +263,37 @@ mod tests {
 
     #[test]
     fn a_number_that_names_another_process_now_is_left_alone() {
-        // T20
+        // P4, T20
         let dir = tempfile::tempdir().unwrap();
         let mut stranger = start(dir.path(), "44", "exec sleep 600");
         let started = start_of_child(stranger.id()).unwrap();
         let traces = traces(dir.path(), Some((stranger.id(), started + 1)));
         assert_eq!(end_all(&traces, || false, || StopLevel::Work), Some(0));
+        assert!(stranger.try_wait().unwrap().is_none());
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+    }
+
+    #[test]
+    fn what_was_noted_before_a_reboot_names_nobody() {
+        // P4
+        let dir = tempfile::tempdir().unwrap();
+        let mut stranger = start(dir.path(), "44", "exec sleep 600");
+        let post = Post::at(dir.path());
+        post.write_started(&Started {
+            pid: stranger.id(),
+            pid_started: start_of_child(stranger.id()),
+            started_at: Timestamp::EPOCH,
+            log: String::new(),
+            unenforced: None,
+        })
+        .unwrap();
+        let traces = Traces {
+            is_this_boot: false,
+            ..traces(dir.path(), None)
+        };
+        let found = recover(&post, &traces, || StopLevel::Work);
+        assert!(matches!(found, Recovered::Cleared(0)), "{found:?}");
         assert!(stranger.try_wait().unwrap().is_none());
         stranger.kill().unwrap();
         stranger.wait().unwrap();
