@@ -32,6 +32,7 @@ pub mod console;
 mod dispatcher;
 mod handover;
 mod host;
+mod init;
 pub mod layout;
 mod life;
 pub mod log;

@@ -44,10 +44,14 @@ pub(crate) fn is_available() -> bool {
 
 /// Becomes a shim and ends with it, if this process was started as one. Must be the first thing a
 /// program does: before it reads arguments or starts threads.
+///
+/// As the first process of a container it stays behind to reap orphans, and the program goes on in
+/// a child.
 pub fn run_if_asked() {
     IS_AVAILABLE.store(true, Ordering::Relaxed);
     // Its second argument, the folder of the attempts, is for whoever looks at the processes.
     if std::env::args_os().nth(1).as_deref() != Some(ARGUMENT.as_ref()) {
+        crate::init::stand_in_if_first();
         return;
     }
     let code = match run() {

@@ -3,11 +3,13 @@
 mod adoption;
 mod attempts;
 mod cancelling;
+mod crowds;
 mod dead_workers;
 mod gates;
 mod home;
 mod late_workers;
 mod meddling;
+mod namespaces;
 mod neighbours;
 mod resources;
 mod shims;
