@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a failure is the answer")]
 
+mod attempts;
+
 use queue_core::{
     Clock as _, Job, JobId, State, Store, SystemClock,
     store::{
