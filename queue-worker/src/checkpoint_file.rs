@@ -18,6 +18,8 @@ pub struct CheckpointFile {
     path: PathBuf,
     stamp: Option<Stamp>,
     value: Option<Vec<u8>>,
+    /// Whether the job left any.
+    is_new: bool,
     is_too_large: bool,
 }
 
@@ -50,6 +52,7 @@ impl CheckpointFile {
             path: path.to_owned(),
             stamp,
             value: saved,
+            is_new: false,
             is_too_large: false,
         })
     }
@@ -61,6 +64,7 @@ impl CheckpointFile {
             path: path.to_owned(),
             stamp: None,
             value: None,
+            is_new: false,
             is_too_large: false,
         }
     }
@@ -74,10 +78,14 @@ impl CheckpointFile {
         self.read()
     }
 
-    /// A new value, if there is one now that the job has ended: the contents decide, because two
+    /// The last value that the job left, now that it has ended: the contents decide, because two
     /// writes within one tick of the file system's clock look like one.
+    ///
+    /// One that an earlier look found is given once more: whoever brings that one may come after
+    /// the end of the attempt was told, and then it would count no more.
     pub fn last_look(&mut self) -> Option<Vec<u8>> {
         self.read()
+            .or_else(|| self.value.clone().filter(|_| self.is_new))
     }
 
     fn read(&mut self) -> Option<Vec<u8>> {
@@ -103,6 +111,7 @@ impl CheckpointFile {
             return None;
         }
         self.value = Some(value.clone());
+        self.is_new = true;
         Some(value)
     }
 
@@ -172,7 +181,20 @@ mod tests {
         fs::write(&fresh, "two").unwrap();
         fs::rename(&fresh, &path).unwrap();
         assert_eq!(file.look(), Some(b"two".to_vec()));
-        assert_eq!(file.last_look(), None);
+        assert_eq!(file.look(), None);
+    }
+
+    #[test]
+    fn the_last_look_gives_what_an_earlier_one_found_once_more() {
+        // The attempt ends between the earlier look and the moment when its value is told.
+        let (_dir, path) = place();
+        let mut file = CheckpointFile::create(&path, Some(b"one".to_vec())).unwrap();
+        fs::write(&path, "two").unwrap();
+        assert_eq!(file.look(), Some(b"two".to_vec()));
+        assert_eq!(file.last_look(), Some(b"two".to_vec()));
+        fs::write(&path, "one").unwrap();
+        assert_eq!(file.look(), Some(b"one".to_vec()));
+        assert_eq!(file.last_look(), Some(b"one".to_vec()));
     }
 
     #[test]
