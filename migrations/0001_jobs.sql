@@ -71,7 +71,10 @@ create table worker (
   queues      text not null,                -- JSON array; empty for all
   started_at  integer not null,
   seen_at     integer not null,
-  stopped_at  integer
+  stopped_at  integer,
+  shortage    text,                         -- JSON: what it has too little of to start jobs
+  short_since integer,
+  check ((shortage is null) = (short_since is null))
 ) strict;
 
 -- Autoincrement: an id is never given out twice, so a late writer cannot hit another job.

@@ -54,7 +54,7 @@ use crate::{
     queue::{KeyStatus, Queue, QueueChange, QueueStatus},
     state::State,
     why::Cause,
-    worker::{NewWorker, Worker, WorkerId},
+    worker::{NewWorker, Shortage, Worker, WorkerId},
 };
 use std::{num::NonZeroU32, path::Path, time::Duration};
 
@@ -93,6 +93,10 @@ pub trait Store: Send + Sync {
 
     /// Notes that a worker stopped in order. Its leases, if any are left, are not touched.
     fn worker_stopped(&self, worker: WorkerId, now: &Now) -> Result<()>;
+
+    /// Notes that a worker starts no jobs because it has too little of something, or that it does
+    /// again. Its leases are not touched.
+    fn worker_short(&self, worker: WorkerId, shortage: Option<&Shortage>, now: &Now) -> Result<()>;
 
     /// One cycle of a worker in one transaction, in this order: writes what started and what
     /// ended, extends leases, promotes what is due, takes over leases that ran out, claims.

@@ -9,6 +9,7 @@ use crate::{
     job::{Job, JobId, ParentEnd},
     state::{State, WaitReason},
     units::format_duration,
+    worker::Shortage,
 };
 use std::time::Duration;
 
@@ -96,6 +97,15 @@ pub enum Cause {
         /// The queue.
         queue: String,
     },
+    /// The workers that serve its queue start nothing, because they have too little of something.
+    WorkerShort {
+        /// The one that has waited the longest, by name.
+        worker: String,
+        /// Of what.
+        shortage: Shortage,
+        /// Since when.
+        since: Timestamp,
+    },
     /// Workers are busy with others, or will take it at their next look.
     InLine {
         /// How many pending jobs of its queue go first.
@@ -170,6 +180,7 @@ impl Cause {
                 )
             }
             Cause::NoWorker { .. } => "no worker alive".to_owned(),
+            Cause::WorkerShort { shortage, .. } => format!("too little {}", shortage.resource),
             Cause::InLine { ahead: 0, .. } => "next in line".to_owned(),
             Cause::InLine { ahead, .. } => format!("{ahead} ahead"),
             Cause::Stopping { .. } => "stopping".to_owned(),

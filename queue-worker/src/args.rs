@@ -6,8 +6,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use queue_core::units::{parse_count, parse_duration};
+use queue_core::units::{parse_bytes, parse_count, parse_duration};
 
+use crate::reserve::Reserve;
 use crate::worker::{Until, WorkerOptions};
 
 /// The options of a worker.
@@ -62,6 +63,20 @@ pub struct WorkArgs {
     #[arg(long)]
     pub direct: bool,
 
+    /// Start no job while less memory than this is free
+    ///
+    /// Of the machine, and of what the worker's own control group may have. Running jobs go on, and the worker starts jobs
+    /// again by itself. 256MiB where not given; 0 turns it off.
+    #[arg(long, value_name = "SIZE", value_parser = parse_reserve)]
+    pub min_free_memory: Option<u64>,
+
+    /// Start no job while less room than this is free on the disk
+    ///
+    /// On each disk that holds the store, its logs, or what running jobs write down. Running jobs go on, and the worker
+    /// starts jobs again by itself. 256MiB where not given; 0 turns it off.
+    #[arg(long, value_name = "SIZE", value_parser = parse_reserve)]
+    pub min_free_disk: Option<u64>,
+
     /// The name of this worker, as `qcli workers` shows it
     ///
     /// The machine's name and the process id where not given.
@@ -93,9 +108,20 @@ impl WorkArgs {
             }),
             is_direct: self.direct,
             config: None,
+            reserve: Reserve {
+                memory: self.min_free_memory.unwrap_or(defaults.reserve.memory),
+                disk: self.min_free_disk.unwrap_or(defaults.reserve.disk),
+            },
             takes_signals: true,
         }
     }
+}
+
+fn parse_reserve(text: &str) -> Result<u64, String> {
+    if text.trim() == "0" {
+        return Ok(0);
+    }
+    parse_bytes(text).map_err(|error| error.to_string())
 }
 
 fn parse_lease(text: &str) -> Result<Duration, String> {
@@ -126,6 +152,13 @@ mod tests {
 
     #[test]
     fn options_read_as_the_help_says() {
+        let made = options("--min-free-memory 1G --min-free-disk 0").unwrap();
+        let expected = Reserve {
+            memory: 1 << 30,
+            disk: 0,
+        };
+        assert_eq!(made.reserve, expected);
+        assert_eq!(options("").unwrap().reserve, Reserve::default());
         let made = options("--queues a,b -j 3 --lease 2m --name w1").unwrap();
         assert_eq!(made.queues, ["a", "b"]);
         assert_eq!(made.concurrency.get(), 3);

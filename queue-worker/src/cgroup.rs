@@ -8,6 +8,7 @@
 mod ground;
 mod group;
 mod groups;
+mod headroom;
 mod hold;
 mod mounts;
 
@@ -18,6 +19,7 @@ pub use ground::{Ground, Lack, Mechanism};
 pub use group::Readings;
 pub(crate) use group::{Group, Plan};
 pub(crate) use groups::Groups;
+pub(crate) use headroom::free_memory;
 pub(crate) use hold::Hold;
 
 /// What the processes of one attempt may use together.

@@ -9,6 +9,7 @@ mod agenda;
 mod calling;
 mod flight;
 mod outbox;
+mod reserve;
 mod returned;
 mod settle;
 mod shortage;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use queue_core::attempt::{Outcome, Report, Started};
 use queue_core::store::{Claim, Cycle};
-use queue_core::{Clock, Fence, Store, WorkerId};
+use queue_core::{Clock, Fence, Store, WorkerId, worker};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
@@ -80,6 +81,9 @@ pub(crate) struct Dispatcher {
     flown_off_at: Instant,
     watching: Option<JoinHandle<Values>>,
     probing: Option<JoinHandle<Vec<WorkerId>>>,
+    measuring: Option<JoinHandle<Option<worker::Shortage>>>,
+    /// What there is less of than is kept free; unknown before the first look.
+    below_reserve: Option<Option<worker::Shortage>>,
     /// Workers that are proven to be dead and may hold leases.
     dead: Vec<WorkerId>,
     failing: Option<Failing>,
@@ -132,6 +136,8 @@ impl Dispatcher {
             flown_off_at: Instant::now(),
             watching: None,
             probing: None,
+            measuring: None,
+            below_reserve: None,
             dead: Vec::new(),
             failing: None,
             shortage: None,
@@ -186,6 +192,7 @@ impl Dispatcher {
             landed = finished(&mut self.flight) => self.settle(landed)?,
             values = finished(&mut self.watching) => self.take_checkpoints(values),
             dead = finished(&mut self.probing) => self.take_dead(dead),
+            found = finished(&mut self.measuring) => self.take_measure(found),
             () = waker.woken() => self.agenda.look_soon(Instant::now()),
             // The sender lives as long as `self.stop`.
             _ = level.changed() => {}
@@ -227,7 +234,7 @@ impl Dispatcher {
 
     /// How many jobs may be claimed.
     fn free(&self, now: Instant) -> usize {
-        if self.claims_resume_at(now).is_some() {
+        if !self.has_reserve() || self.claims_resume_at(now).is_some() {
             return 0;
         }
         let most = self.options.concurrency.get();
@@ -249,6 +256,7 @@ impl Dispatcher {
             if self.probing.is_none() && self.failing.is_none() {
                 self.probe_others();
             }
+            self.measure();
         }
         if self.slow_at().is_some_and(|at| now >= at) {
             self.say_that_it_waits();

@@ -51,6 +51,12 @@ impl Layout {
         &self.db
     }
 
+    /// The directories for logs and for running jobs.
+    #[must_use]
+    pub fn directories(&self) -> [PathBuf; 2] {
+        [self.logs.clone(), self.runs.clone()]
+    }
+
     /// The log of one process tree.
     #[must_use]
     pub fn log(&self, job: JobId, epoch: Epoch) -> PathBuf {

@@ -14,6 +14,7 @@
 //!   its own that outlives the worker; `shims` keeps those that wait, `handover` is what is said
 //!   between the two, and `post` holds the files where they meet.
 //! - `recovery`: finds what a dead worker left running: adopts it, or ends it.
+//! - [`reserve`]: what the worker keeps free of memory and disk, and starts nothing without.
 //! - `life`: the lock by which a worker's death is noticed at once.
 //! - [`cgroup`]: control groups: bounds on what an attempt may use, and a hold on all its processes.
 //! - [`layout`]: where the files of attempts lie.
@@ -42,6 +43,7 @@ mod post;
 pub mod process;
 mod recovery;
 mod registration;
+pub mod reserve;
 pub mod shim;
 mod shims;
 pub mod signals;

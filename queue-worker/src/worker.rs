@@ -21,6 +21,7 @@ use crate::layout::Layout;
 use crate::life::{self, Life};
 use crate::post::{Found, Post};
 use crate::registration::register;
+use crate::reserve::Reserve;
 use crate::signals::{Listener, Stop};
 
 /// Threads of the pool beside those of the attempts: a cycle, a look at checkpoints, upkeep, and
@@ -59,6 +60,8 @@ pub struct WorkerOptions {
     pub until: Until,
     /// The directory of the user's `agents.toml`; only what is built in is known without one.
     pub config: Option<PathBuf>,
+    /// What is kept free: with less it starts nothing.
+    pub reserve: Reserve,
     /// Whether INT, TERM and HUP stop it. Off where the embedding program listens itself.
     pub takes_signals: bool,
 }
@@ -82,6 +85,7 @@ impl Default for WorkerOptions {
             is_direct: false,
             until: Until::Stopped,
             config: None,
+            reserve: Reserve::default(),
             takes_signals: true,
         }
     }

@@ -1,5 +1,7 @@
 //! Workers, as the store knows them.
 
+use queue_core::why::Cause;
+use queue_core::worker::{Resource, Shortage};
 use queue_core::{Error, WorkerId};
 use support::{SECOND, TestQueue, job, new_worker};
 
@@ -46,6 +48,55 @@ fn a_worker_that_nobody_registered_cannot_stop() {
     let refused = q.store().worker_stopped(nobody, &q.now());
     assert!(
         matches!(refused, Err(Error::WorkerNotFound(id)) if id == nobody),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_worker_that_is_short_of_something_is_why_a_job_waits_until_it_has_enough() {
+    let q = TestQueue::new();
+    let id = q.enqueue("x");
+    let worker = q.worker("a");
+    let shortage = Shortage {
+        resource: Resource::Disk,
+        free_bytes: 300 << 20,
+        kept_bytes: 1 << 30,
+        place: Some("/srv".to_owned()),
+    };
+    let since = q.now().wall;
+    q.store()
+        .worker_short(worker, Some(&shortage), &q.now())
+        .unwrap();
+    let found = q.store().workers().unwrap().remove(0).short;
+    assert_eq!(found, Some((shortage.clone(), since)));
+    let cause = Cause::WorkerShort {
+        worker: new_worker("a").name,
+        shortage: shortage.clone(),
+        since,
+    };
+    assert_eq!(q.store().why(id, &q.now()).unwrap(), [cause]);
+    assert_eq!(
+        shortage.words(),
+        "300.0 MiB free on /srv, 1.0 GiB kept free"
+    );
+
+    q.store().worker_short(worker, None, &q.now()).unwrap();
+    assert_eq!(q.store().workers().unwrap().remove(0).short, None);
+    let causes = q.store().why(id, &q.now()).unwrap();
+    assert!(
+        matches!(causes[..], [Cause::InLine { workers: 1, .. }]),
+        "{causes:?}"
+    );
+
+    q.store()
+        .worker_short(worker, Some(&shortage), &q.now())
+        .unwrap();
+    q.store().worker_stopped(worker, &q.now()).unwrap();
+    assert_eq!(q.store().workers().unwrap().remove(0).short, None);
+    let nobody = WorkerId(4_711);
+    let refused = q.store().worker_short(nobody, None, &q.now());
+    assert!(
+        matches!(refused, Err(Error::WorkerNotFound(_))),
         "{refused:?}"
     );
 }

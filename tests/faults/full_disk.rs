@@ -148,7 +148,7 @@ fn a_job_that_ends_on_a_full_disk_is_not_run_again() {
         let env = support::test_env!().with("QUEUE_DB", db.to_str().unwrap());
         let line = "echo x >> runs; while [ ! -e go ]; do sleep 0.01; done; exit 7";
         let job = env.enqueue(&["--max-attempts", "1", "--shell", line]);
-        let mut worker = env.spawn_worker(&[]);
+        let mut worker = env.spawn_worker(&["--min-free-disk", "0"]);
         support::wait_until("it runs", || env.work().join("runs").exists());
         let ballast = fill(disk);
         env.file("go", "");

@@ -18,6 +18,7 @@ mod locked;
 mod locks;
 mod product;
 mod replaced;
+mod reserve;
 mod scene;
 mod sources;
 mod together;

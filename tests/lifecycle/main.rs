@@ -11,6 +11,7 @@ mod late_workers;
 mod meddling;
 mod namespaces;
 mod neighbours;
+mod reserve;
 mod resources;
 mod shims;
 mod shortage;

@@ -17,7 +17,7 @@ use queue_core::store::{
     Place, Prune, Pruned, Requeue, Requeued, SessionHold, Stats, Store, Summary,
 };
 use queue_core::why::Cause;
-use queue_core::worker::{NewWorker, Worker, WorkerId};
+use queue_core::worker::{NewWorker, Shortage, Worker, WorkerId};
 use queue_core::{Epoch, Error, Fence};
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -99,6 +99,7 @@ impl Store for Meddling {
         fn enqueue_all(jobs: Vec<NewJob>, now: &Now) -> Result<Vec<Enqueued>, (Option<usize>, Error)>;
         fn worker_stopped(worker: WorkerId, now: &Now) -> Result<()>;
         fn begin_session(fence: Fence, rung: Rung, session: Option<&str>, now: &Now) -> Result<SessionHold>;
+        fn worker_short(worker: WorkerId, shortage: Option<&Shortage>, now: &Now) -> Result<()>;
         fn outlook(queues: &[String], kind: &str, now: &Now) -> Result<Outlook>;
         fn checkpoint(job: JobId, epoch: Epoch, name: &str, value: &[u8], now: &Now) -> Result<()>;
         fn progress(job: JobId, epoch: Epoch, progress: &Progress, now: &Now) -> Result<()>;

@@ -216,6 +216,21 @@ fn facts(context: &Context, status: &Status) -> Fields {
             format!("{} alive: {}", some.len(), some.join(", ")),
         ),
     }
+    for worker in self::alive(status) {
+        if let Some((shortage, since)) = &worker.short {
+            let (name, since) = (&worker.about.name, times.relative(*since));
+            let words = format!(
+                "{name} starts no jobs since {since}: {}; {}",
+                shortage.words(),
+                worker::remedies(shortage)
+                    .iter()
+                    .map(|remedy| format!("`{remedy}`"))
+                    .collect::<Vec<_>>()
+                    .join(" or ")
+            );
+            fields.add("short", Cell::colored(words, Role::Waiting));
+        }
+    }
     for dead in of_life(status, Life::Dead) {
         let (name, seen) = (&dead.about.name, times.relative(dead.seen_at));
         fields.add(

@@ -7,7 +7,7 @@ use queue_core::gate::{Closing, GateName};
 use queue_core::{Job, JobId, State, Timestamp, WaitReason, job::ParentEnd, why::Cause};
 use serde::Serialize;
 
-use super::ended;
+use super::{ended, worker};
 use crate::output::time::Times;
 
 /// A cause for people: what keeps the job, and what to type.
@@ -99,6 +99,18 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
         Cause::NoWorker { queue } => stuck(
             format!("No worker is alive that serves queue `{queue}`."),
             [format!("qcli work --queues {}", word(queue))],
+        ),
+        Cause::WorkerShort {
+            worker,
+            shortage,
+            since,
+        } => passing(
+            format!(
+                "Worker {worker} does not start jobs since {}: {}.",
+                times.moment_and_relative(*since),
+                shortage.words()
+            ),
+            worker::remedies(shortage),
         ),
         Cause::InLine { ahead, workers } => passing(
             in_line(&job.queue, *ahead, *workers),
@@ -303,6 +315,7 @@ fn kind(cause: &Cause) -> &'static str {
         Cause::GateProbed { .. } => "gate_probed",
         Cause::GateStaggered { .. } => "gate_staggered",
         Cause::NoWorker { .. } => "no_worker",
+        Cause::WorkerShort { .. } => "worker_short",
         Cause::InLine { .. } => "in_line",
         Cause::Stopping { .. } => "stopping",
     }
@@ -417,6 +430,11 @@ mod tests {
                 until: noon_plus(90),
             },
             Cause::NoWorker { queue: queue() },
+            Cause::WorkerShort {
+                worker: "desk-1".into(),
+                shortage: samples::shortage(),
+                since: NOON,
+            },
             Cause::InLine {
                 ahead: 3,
                 workers: 1,

@@ -8,6 +8,7 @@ use queue_core::{
     raw_text::RawText,
     retry::Backoff,
     store::{Detail, Summary},
+    worker::{Resource, Shortage},
 };
 use std::collections::BTreeMap;
 
@@ -141,5 +142,15 @@ pub(super) fn failed() -> Detail {
         dependants: Vec::new(),
         causes: Vec::new(),
         summary,
+    }
+}
+
+/// A disk that is nearly full.
+pub(super) fn shortage() -> Shortage {
+    Shortage {
+        resource: Resource::Disk,
+        free_bytes: 300 << 20,
+        kept_bytes: 1 << 30,
+        place: Some("/srv/queue".into()),
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use queue_core::{
     Timestamp,
-    worker::{SILENT_AFTER, Worker},
+    units::format_bytes,
+    worker::{Resource, SILENT_AFTER, Shortage, Worker},
 };
 use serde::Serialize;
 
@@ -82,8 +83,22 @@ pub fn slots(worker: &Worker) -> String {
     format!("{}/{}", worker.in_progress, worker.about.concurrency)
 }
 
+/// The commands that change what keeps a worker from starting jobs.
+#[must_use]
+pub fn remedies(shortage: &Shortage) -> Vec<String> {
+    let less = format_bytes((shortage.free_bytes / 2) >> 20 << 20);
+    match shortage.resource {
+        Resource::Disk => vec![
+            "qcli prune --older-than 7d".to_owned(),
+            format!("qcli work --min-free-disk {less}"),
+        ],
+        Resource::Memory => vec![format!("qcli work --min-free-memory {less}")],
+    }
+}
+
 fn state(worker: &Worker, life: Life) -> Cell {
     match life {
+        Life::Alive if worker.short.is_some() => Cell::colored("short", Role::Waiting),
         Life::Alive if worker.in_progress > 0 => Cell::colored("working", Role::Active),
         Life::Alive => Cell::colored("idle", Role::Good),
         Life::Stopped => Cell::colored("stopped", Role::Faint),
@@ -116,6 +131,9 @@ pub struct WorkerJson<'a> {
     started_at: Time,
     seen_at: Time,
     stopped_at: Option<Time>,
+    /// What it has too little of to start jobs, and since when.
+    shortage: Option<&'a Shortage>,
+    short_since: Option<Time>,
 }
 
 impl<'a> WorkerJson<'a> {
@@ -136,13 +154,15 @@ impl<'a> WorkerJson<'a> {
             started_at: Time(worker.started_at),
             seen_at: Time(worker.seen_at),
             stopped_at: worker.stopped_at.map(Time),
+            shortage: worker.short.as_ref().map(|(shortage, _)| shortage),
+            short_since: worker.short.as_ref().map(|(_, since)| Time(*since)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{NOON, noon_plus};
+    use super::super::samples::{self, NOON, noon_plus};
     use super::*;
     use crate::output::color::Paint;
     use queue_core::worker::{NewWorker, WorkerId};
@@ -161,6 +181,7 @@ mod tests {
             started_at: NOON,
             seen_at: NOON,
             stopped_at: None,
+            short: None,
             in_progress: 2,
         }
     }
@@ -180,6 +201,25 @@ mod tests {
     fn a_worker_whose_process_is_gone_is_dead_once_it_is_silent() {
         assert_eq!(life(&worker(), noon_plus(3), true), Life::Alive);
         assert_eq!(life(&worker(), noon_plus(4), true), Life::Dead);
+    }
+
+    #[test]
+    fn a_worker_that_is_short_says_so_whatever_it_still_runs() {
+        let short = Worker {
+            short: Some((samples::shortage(), NOON)),
+            ..worker()
+        };
+        let now = noon_plus(30);
+        let text = table(&[(short, Life::Alive)], Times::new(now, true)).render(
+            None,
+            Paint::plain(),
+            false,
+        );
+        assert!(text.starts_with("desk-1  short  2/4"), "{text}");
+        assert_eq!(
+            remedies(&samples::shortage())[1],
+            "qcli work --min-free-disk 150MiB"
+        );
     }
 
     #[test]

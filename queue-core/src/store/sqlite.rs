@@ -62,7 +62,7 @@ use crate::{
     },
     wake::{WakeFile, Woken},
     why::Cause,
-    worker::{NewWorker, Worker, WorkerId},
+    worker::{NewWorker, Shortage, Worker, WorkerId},
 };
 use rusqlite::named_params;
 use std::{
@@ -299,6 +299,11 @@ impl Store for SqliteStore {
 
     fn worker_stopped(&self, worker: WorkerId, now: &Now) -> Result<()> {
         self.write(now, move |tx| queues::stopped(tx, worker))
+    }
+
+    fn worker_short(&self, worker: WorkerId, shortage: Option<&Shortage>, now: &Now) -> Result<()> {
+        let shortage = shortage.cloned();
+        self.write(now, move |tx| queues::short(tx, worker, shortage.as_ref()))
     }
 
     fn cycle(&self, cycle: &Cycle, now: &Now) -> Result<Cycled> {

@@ -248,7 +248,7 @@ impl Group {
 }
 
 /// The number behind a name, one pair a line.
-fn counted(text: &str, name: &str) -> u64 {
+pub(super) fn counted(text: &str, name: &str) -> u64 {
     text.lines()
         .filter_map(|line| line.split_once(' '))
         .find(|(key, _)| *key == name)

@@ -24,7 +24,7 @@ fn stopping(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
     let Some(since) = job.cancel_requested_at else {
         return Ok(Vec::new());
     };
-    let nobody = (workers(c, job, now)? == 0).then(|| Cause::NoWorker {
+    let nobody = (workers(c, job, now)?.alive == 0).then(|| Cause::NoWorker {
         queue: job.queue.clone(),
     });
     Ok(nobody
@@ -136,22 +136,56 @@ fn full_key(c: &Connection, key: &str) -> Done<Option<Cause>> {
 }
 
 fn in_line(c: &Connection, job: &Job, now: Timestamp) -> Done<Cause> {
-    let workers = workers(c, job, now)?;
-    if workers == 0 {
-        return Ok(Cause::NoWorker {
+    let Workers { alive, starting } = workers(c, job, now)?;
+    if starting == 0 {
+        let short = if alive > 0 { short(c, job, now)? } else { None };
+        return Ok(short.unwrap_or_else(|| Cause::NoWorker {
             queue: job.queue.clone(),
-        });
+        }));
     }
     let values = named_params! {
         ":queue": job.queue, ":priority": job.priority, ":position": job.position,
     };
     let ahead = tx::one(c, sql::JOBS_AHEAD, values, |row| row.get(0))?.unwrap_or(0);
-    Ok(Cause::InLine { ahead, workers })
+    Ok(Cause::InLine {
+        ahead,
+        workers: starting,
+    })
 }
 
-/// How many workers that were heard of lately serve the job's queue.
-fn workers(c: &Connection, job: &Job, now: Timestamp) -> Done<u32> {
+/// Why the workers that are alive start nothing: the one that has waited the longest.
+fn short(c: &Connection, job: &Job, now: Timestamp) -> Done<Option<Cause>> {
     let since = now.saturating_sub(SILENT_AFTER).as_millis();
     let values = named_params! {":queue": job.queue, ":since": since};
-    Ok(tx::one(c, sql::SERVING_WORKERS, values, |row| row.get(0))?.unwrap_or(0))
+    let found = tx::one(c, sql::SHORT_WORKERS, values, |row| {
+        Ok((row.get("name")?, rows::shortage(row)?))
+    })?;
+    Ok(found.and_then(|(worker, shortage)| {
+        let (shortage, since) = shortage?;
+        Some(Cause::WorkerShort {
+            worker,
+            shortage,
+            since,
+        })
+    }))
+}
+
+/// Workers that were heard of lately and serve the job's queue.
+#[derive(Default)]
+struct Workers {
+    alive: u32,
+    /// Of these, the ones that have enough of everything to start jobs.
+    starting: u32,
+}
+
+fn workers(c: &Connection, job: &Job, now: Timestamp) -> Done<Workers> {
+    let since = now.saturating_sub(SILENT_AFTER).as_millis();
+    let values = named_params! {":queue": job.queue, ":since": since};
+    let counted = tx::one(c, sql::SERVING_WORKERS, values, |row| {
+        Ok(Workers {
+            alive: row.get("alive")?,
+            starting: row.get("starting")?,
+        })
+    })?;
+    Ok(counted.unwrap_or_default())
 }

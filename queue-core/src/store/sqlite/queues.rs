@@ -12,7 +12,7 @@ use crate::{
     job::JobId,
     queue::{KeyStatus, Queue, QueueChange, QueueStatus},
     units::format_duration,
-    worker::{NewWorker, Worker, WorkerId},
+    worker::{NewWorker, Shortage, Worker, WorkerId},
 };
 use rusqlite::{Connection, Row, named_params};
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
@@ -172,6 +172,16 @@ pub(super) fn stopped(tx: &Tx<'_>, worker: WorkerId) -> Done<()> {
     Ok(())
 }
 
+/// Notes what a worker has too little of, or that it has enough.
+pub(super) fn short(tx: &Tx<'_>, worker: WorkerId, shortage: Option<&Shortage>) -> Done<()> {
+    let shortage = shortage.map(serde_json::to_string).transpose()?;
+    let values = named_params! {":worker": worker.0, ":shortage": shortage, ":now": tx.wall()};
+    if tx.run(sql::SET_SHORTAGE, values)? == 0 {
+        return Err(Error::WorkerNotFound(worker).into());
+    }
+    Ok(())
+}
+
 /// Every worker that is known, the newest in front.
 pub(super) fn workers(connection: &Connection) -> Done<Vec<Worker>> {
     tx::all(connection, sql::ALL_WORKERS, [], |row| {
@@ -188,6 +198,7 @@ pub(super) fn workers(connection: &Connection) -> Done<Vec<Worker>> {
             started_at: rows::at(row, "started_at")?,
             seen_at: rows::at(row, "seen_at")?,
             stopped_at: rows::optional_at(row, "stopped_at")?,
+            short: rows::shortage(row)?,
             in_progress: row.get("in_progress")?,
         })
     })

@@ -8,7 +8,7 @@ use crate::{
     clock::{BootId, Timestamp},
     job::{Job, JobBody, JobId},
     lease::{Epoch, Holder},
-    worker::WorkerId,
+    worker::{Shortage, WorkerId},
 };
 use rusqlite::{Row, types::Type};
 use std::{error::Error, str::FromStr};
@@ -192,6 +192,13 @@ pub(super) fn started(row: &Row<'_>) -> rusqlite::Result<Option<Started>> {
         log: row.get::<_, Option<String>>("log")?.unwrap_or_default(),
         unenforced: row.get("unenforced")?,
     }))
+}
+
+/// What a worker has too little of, and since when. What cannot be read is as good as nothing.
+pub(super) fn shortage(row: &Row<'_>) -> rusqlite::Result<Option<(Shortage, Timestamp)>> {
+    let text: Option<String> = row.get("shortage")?;
+    let shortage = text.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(shortage.zip(optional_at(row, "short_since")?))
 }
 
 fn usage(row: &Row<'_>) -> rusqlite::Result<Option<ResourceUsage>> {
