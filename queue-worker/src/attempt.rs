@@ -191,7 +191,9 @@ impl Task {
             memory: self.body.options.memory_bytes,
             cpu_millis: self.body.options.cpu_millis,
         };
-        spec.group = self.groups.plan(job, epoch, bounds);
+        spec.group = self
+            .groups
+            .plan(job, epoch, bounds, self.manner == Manner::Direct);
         if let Some(plan) = &spec.group {
             let noted = self.post().note_groups(&plan.directories());
             noted.map_err(|error| self.no_run_directory(&error))?;

@@ -40,8 +40,18 @@ impl Groups {
         })
     }
 
-    /// What to make for one attempt; nothing where no group is of use.
-    pub(crate) fn plan(&self, job: JobId, epoch: Epoch, bounds: Bounds) -> Option<Plan> {
+    /// What to make for one attempt; nothing where no group is of use. A direct attempt has one only for its bounds: it
+    /// makes three times as much work of starting a tiny command, which is all that such attempts are for.
+    pub(crate) fn plan(
+        &self,
+        job: JobId,
+        epoch: Epoch,
+        bounds: Bounds,
+        is_direct: bool,
+    ) -> Option<Plan> {
+        if is_direct && !bounds.is_any() {
+            return None;
+        }
         self.ground.plan(&self.store, job, epoch, bounds)
     }
 
