@@ -8,6 +8,8 @@
 #[cfg(target_os = "linux")]
 mod into_group;
 #[cfg(target_os = "linux")]
+pub(crate) mod memory;
+#[cfg(target_os = "linux")]
 pub(crate) mod oom;
 mod problem;
 #[cfg(target_os = "linux")]

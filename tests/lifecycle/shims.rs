@@ -105,3 +105,24 @@ fn a_shim_that_waits_for_long_is_ended() {
     wait_until("it is reaped", || !zombie.exists());
     stop(worker);
 }
+
+#[test]
+fn the_shim_of_a_long_job_gives_back_most_of_the_memory_it_took_to_start() {
+    let home = home!();
+    let worker = one_at_a_time(&home);
+    let (job, shim) = shim_of_a_job(&home, "until test -e go; do sleep 0.1; done; echo whole");
+    let kilobytes = |what: &str| -> u64 {
+        let status = format!("/proc/{}/status", shim.as_raw_nonzero());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find(|line| line.starts_with(what)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    wait_until("less memory", || {
+        kilobytes("VmRSS:") * 2 < kilobytes("VmHWM:")
+    });
+    home.env.file("go", "");
+    home.ends(job, State::Completed);
+    let log = home.env.qcli(&["logs", &job.to_string()]).stdout;
+    assert_eq!(log, "whole\n", "it works as before");
+    stop(worker);
+}

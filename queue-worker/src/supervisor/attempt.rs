@@ -32,6 +32,10 @@ const GROUP_TICK: RangeInclusive<Duration> = Duration::from_millis(2)..=Duration
 /// How often a process is looked at where the system has no pidfd.
 const REAP_TICK: Duration = Duration::from_millis(20);
 
+/// How long a job runs before its shim gives back the memory that starting it took. Most shims
+/// serve job after job and need it again at once.
+const LEAN_AFTER: Duration = Duration::from_secs(1);
+
 /// What comes next, with the instant that bounds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -74,6 +78,8 @@ pub(super) struct Attempt<'a> {
     was_killed: bool,
     drain_cut: bool,
     leftovers: Leftovers,
+    /// When the memory of the start is given back; only once, and only by a shim.
+    lean_after: Option<Duration>,
     reach: Reach,
 }
 
@@ -131,6 +137,7 @@ impl<'a> Attempt<'a> {
             was_killed: false,
             drain_cut: false,
             leftovers: Leftovers::default(),
+            lean_after: (reach != Reach::Group).then_some(LEAN_AFTER),
             reach,
         })
     }
@@ -149,7 +156,13 @@ impl<'a> Attempt<'a> {
     pub(super) fn run(&mut self) -> Phase {
         let timeout_at = after(self.started, self.spec.timeout);
         let idle_at = after(self.last_output, self.spec.idle_timeout);
-        self.wait(earliest(timeout_at, idle_at));
+        let lean_at = after(self.started, self.lean_after);
+        self.wait(earliest(earliest(timeout_at, idle_at), lean_at));
+        if is_past(lean_at) {
+            self.lean_after = None;
+            #[cfg(target_os = "linux")]
+            process::memory::give_back_code();
+        }
 
         if self.ending.is_some() {
             return Phase::Settling {
