@@ -60,7 +60,15 @@ pub(crate) fn cases(agent: &str) -> Vec<Case> {
 }
 
 pub(crate) const AGENTS: [&str; 9] = [
-    "claude", "codex", "gemini", "opencode", "qwen", "cursor", "goose", "agy", "aider",
+    "claude",
+    "codex",
+    "gemini",
+    "opencode",
+    "qwen",
+    "cursor-agent",
+    "goose",
+    "agy",
+    "aider",
 ];
 
 fn facts(agent: &str, output: &str, stderr: &str) -> Facts {
@@ -125,7 +133,7 @@ fn success_that_says(agent: &str, words: &str) -> Option<Vec<Value>> {
     let opencode =
         |kind: &str, part: Value| json!({ "type": kind, "sessionID": "ses_1", "part": part });
     Some(match agent {
-        "claude" | "qwen" | "cursor" => claude(agent),
+        "claude" | "qwen" | "cursor-agent" => claude(agent),
         "codex" => vec![
             json!({ "type": "thread.started", "thread_id": "t" }),
             json!({ "type": "item.completed", "item": { "type": "command_execution", "aggregated_output": words, "exit_code": 1 } }),

@@ -184,7 +184,7 @@ fn guess(bytes: &[u8]) -> Option<&'static str> {
         let has = |words: &str| head.contains(words);
         let is_json = head.starts_with(['{', '[']);
         match () {
-            () if head.starts_with("stdout:{") => Some("cursor"),
+            () if head.starts_with("stdout:{") => Some("cursor-agent"),
             () if head.starts_with("Aiderv") => Some("aider"),
             () if !is_json => None,
             () if has("\"type\":\"thread.started\"") || has("\"type\":\"turn.") => Some("codex"),

@@ -81,7 +81,7 @@ impl Format {
     #[must_use]
     pub fn of_agent(agent: &str) -> Self {
         match agent {
-            "claude" | "qwen" | "cursor" | "cursor-agent" => Self::Claude,
+            "claude" | "qwen" | "cursor-agent" => Self::Claude,
             other => other.parse().unwrap_or(Self::Text),
         }
     }

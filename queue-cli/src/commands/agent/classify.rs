@@ -25,7 +25,16 @@ const RULES_FILE: &str = "rules.toml";
 
 /// The agents whose output is understood.
 const AGENTS: [&str; 10] = [
-    "claude", "codex", "gemini", "opencode", "aider", "qwen", "cursor", "goose", "agy", SHELL,
+    "claude",
+    "codex",
+    "gemini",
+    "opencode",
+    "aider",
+    "qwen",
+    "cursor-agent",
+    "goose",
+    "agy",
+    SHELL,
 ];
 
 /// Judge saved output of an agent by the rules
@@ -42,7 +51,7 @@ pub(super) struct Args {
     /// The file; `-` for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Who wrote it: claude, codex, gemini, opencode, aider, qwen, cursor, goose, agy or shell [default: told from the output]
+    /// Who wrote it: claude, codex, gemini, opencode, aider, qwen, cursor-agent, goose, agy or shell [default: told from the output]
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
     /// How it is written, for an agent of your own: claude, codex, gemini, opencode, goose, agy or text

@@ -160,3 +160,14 @@ fn an_error_names_file_rule_and_what_is_wrong() {
     );
     assert!(with("[exit_codes]\n300 = \"auth\"").is_err());
 }
+
+#[test]
+fn every_agent_that_a_rule_names_is_one_that_can_be_asked_for() {
+    let adapters = crate::agent::adapter::Adapters::built_in();
+    for rule in Rules::built_in().iter() {
+        for name in &rule.agents {
+            let is_known = [SHELL, "any"].contains(&name.as_str()) || adapters.get(name).is_ok();
+            assert!(is_known, "rule `{}` is for `{name}`", rule.id);
+        }
+    }
+}
