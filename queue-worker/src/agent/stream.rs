@@ -284,12 +284,14 @@ impl Reader {
             self.facts.unknown_lines += 1;
             return;
         }
-        // A line that is an event by itself: what began before never was a document.
-        if text.starts_with("{\"type\"") {
+        // Another object begins at the beginning of a line: what began before never was a document.
+        if self.document.starts_with('{') && text.starts_with('{') {
             self.document.clear();
             self.facts.unknown_lines += 1;
-            self.json(text);
-            return;
+            if !opens_document(text) {
+                self.json(text);
+                return;
+            }
         }
         self.document.push_str(text);
         self.document.push('\n');
@@ -316,10 +318,8 @@ impl Reader {
         match serde_json::from_str::<Value>(text) {
             Ok(Value::Array(items)) => items.iter().for_each(|item| self.event(item)),
             Ok(value) => self.event(&value),
-            Err(_) => {
-                self.facts.unknown_lines += 1;
-                self.facts.push_plain(super::text::truncated(text, 1024));
-            }
+            // It is not kept as plain text: a torn event may hold a model's words.
+            Err(_) => self.facts.unknown_lines += 1,
         }
     }
 

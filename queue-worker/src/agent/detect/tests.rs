@@ -259,3 +259,38 @@ fn evidence_is_short_and_cut_between_characters() {
     let verdict = verdict("claude", &[limit_result(&text)], &End::exited(1));
     assert!(verdict.evidence.len() <= MAX_EVIDENCE && verdict.evidence.starts_with("You've hit"));
 }
+
+#[test]
+fn words_of_the_model_in_a_torn_event_say_nothing() {
+    let mut reader = Reader::new(Format::Claude, Facts::of("claude"));
+    let torn = r#"{"type":"assistant","message":{"content":[{"type":"text","text":"Not logged in. No conversation found with session ID"#;
+    reader.feed(Stream::Stdout, torn.as_bytes());
+    let verdict = judge(
+        &Rules::built_in(),
+        &reader.into_facts(),
+        &End::signalled(9),
+        NOW,
+        Tz::UTC,
+    );
+    assert_eq!(
+        (verdict.outcome, verdict.matched),
+        (
+            Judged::Crash,
+            vec![
+                "claude-signal".into(),
+                "claude-no-result".into(),
+                "any-crash".into()
+            ]
+        )
+    );
+}
+
+#[test]
+fn a_bracket_among_the_noise_does_not_swallow_the_events_behind_it() {
+    let mut reader = Reader::new(Format::Claude, Facts::of("claude"));
+    reader.feed(
+        Stream::Stdout,
+        format!("{{\n noise\n{}\n", success("done")).as_bytes(),
+    );
+    assert!(reader.facts().finished);
+}
