@@ -252,6 +252,7 @@ impl JobArgs {
         if !self.no_adapter {
             agent::recognise(&mut job, site.agents);
         }
+        agent::pass_gates(&mut job, site.agents);
         Ok(job)
     }
 
@@ -273,7 +274,11 @@ impl JobArgs {
         job.cwd = parse::directory(dir, base)?.into_os_string().into();
         job.env = self.environment(site)?;
         job.max_attempts = self.max_attempts.unwrap_or(job.max_attempts);
-        job.backoff = self.backoff.unwrap_or(job.backoff);
+        let backoff = match &job.command {
+            Command::Agent(_) => agent::BACKOFF,
+            _ => job.backoff,
+        };
+        job.backoff = self.backoff.unwrap_or(backoff);
         job.unique = self.unique.as_ref().map(|key| Unique {
             key: key.clone(),
             while_: self.unique_while.unwrap_or(UniqueWhile::Live),

@@ -8,11 +8,12 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use queue_core::attempt::{Outcome, Report, Started};
+use queue_core::attempt::{AgentFacts, Outcome, Report, Started};
 use queue_core::job::{JobBody, Worktree};
 use queue_core::{Class, Clock, Fence, Timestamp};
 
 use crate::agent::call::Call;
+use crate::agent::reading::{self, Reading, SharedReading};
 use crate::cgroup::{Bounds, Groups};
 use crate::checkpoint_file::CheckpointFile;
 use crate::host::{self, End};
@@ -39,6 +40,12 @@ pub(crate) struct Task {
     pub(crate) body: JobBody,
     /// The agent it calls, if it calls one.
     pub(crate) call: Option<Box<Call>>,
+    /// What the worker before read of its agent's output, where it is adopted.
+    pub(crate) facts: Option<serde_json::Value>,
+    /// The reading of its agent's output.
+    pub(crate) reading: SharedReading,
+    /// The directory of the user's `agents.toml` and `rules.toml`.
+    pub(crate) config: Option<Arc<Path>>,
     /// The value that earlier attempts saved.
     pub(crate) saved: Option<Vec<u8>>,
     pub(crate) layout: Arc<Layout>,
@@ -72,17 +79,20 @@ pub(crate) struct Concluded {
     pub(crate) started: Option<Started>,
     /// The last value the job left.
     pub(crate) checkpoint: Option<Vec<u8>>,
+    /// What was read of its agent's output.
+    pub(crate) facts: Option<AgentFacts>,
     /// What the machine lacked to start it.
     pub(crate) shortage: Option<String>,
 }
 
 impl Task {
     /// Runs the attempt to its end.
-    pub(crate) fn run(self) -> Concluded {
+    pub(crate) fn run(mut self) -> Concluded {
         if let Some(cause) = self.control.snapshot().stop_cause {
             return self.never_started(cause);
         }
         let log = self.layout.log(self.fence.job, self.fence.epoch);
+        self.begin_to_read(&log);
         match self.host() {
             Ok(End::Over(status)) => self.conclude(&status, &log),
             Ok(End::Died) => self.clear_away(),
@@ -122,6 +132,15 @@ impl Task {
         }
     }
 
+    /// What the agent writes is read from here on, by the dispatcher's watch.
+    fn begin_to_read(&mut self, log: &Path) {
+        if let Some(call) = &self.call {
+            let (saved, config) = (self.facts.take(), self.config.as_deref());
+            let reading = Reading::begin(call, &self.body, log, saved, config);
+            *reading::lock(&self.reading) = Some(reading);
+        }
+    }
+
     fn post(&self) -> Post {
         Post::at(&self.layout.run_directory(self.fence.job, self.fence.epoch))
     }
@@ -158,6 +177,7 @@ impl Task {
             report: Some(report),
             started,
             checkpoint,
+            facts: reading::lock(&self.reading).as_mut().map(Reading::rest),
             shortage: None,
         }
     }
@@ -241,9 +261,17 @@ impl Task {
             unenforced: status.unenforced.clone(),
         });
         let checkpoint = self.last_checkpoint();
+        let mut report = outcome::report(status, &self.body.options, log);
+        let mut facts = None;
+        if let Some(reading) = reading::lock(&self.reading).as_mut() {
+            facts = Some(reading.rest());
+            let now = self.clock.now().wall;
+            report = report.map(|report| reading.judge(report, status, now));
+        }
         Concluded {
             fence: self.fence,
-            report: outcome::report(status, &self.body.options, log),
+            report,
+            facts,
             started,
             checkpoint,
             shortage: match &status.ended {
@@ -258,10 +286,12 @@ impl Task {
         let report = match cause {
             StopCause::LeaseLost => None,
             StopCause::Cancelled => Some(Report::new(Outcome::Cancelled, at)),
-            // The supervisor alone gives the other two, and it was not asked.
-            StopCause::Interrupted | StopCause::Timeout | StopCause::IdleTimeout => {
-                Some(Report::new(Outcome::HandedBack, at))
-            }
+            // The others are given to what runs, and nothing does.
+            StopCause::Interrupted
+            | StopCause::Timeout
+            | StopCause::IdleTimeout
+            | StopCause::Finished
+            | StopCause::MaxTurns => Some(Report::new(Outcome::HandedBack, at)),
         };
         self.without_process(report)
     }
@@ -284,6 +314,7 @@ impl Task {
             report,
             started: None,
             checkpoint: None,
+            facts: None,
             shortage: None,
         }
     }

@@ -33,7 +33,8 @@ use self::outbox::Outbox;
 pub(crate) use self::settle::is_final;
 use self::shortage::Shortage;
 use self::slots::{Adopted, Phase, Slots};
-use crate::attempt::{Concluded, lock};
+use crate::agent::reading::{self, Reading, Seen, SharedReading};
+use crate::attempt::{Concluded, SharedCheckpoint, lock};
 use crate::cgroup::Groups;
 use crate::checkpoint_file::CheckpointFile;
 use crate::layout::Layout;
@@ -50,8 +51,8 @@ use crate::worker::{Summary, Until, WorkerError, WorkerOptions};
 const PROMOTE: usize = 100;
 const ADOPT: usize = 16;
 
-/// New values that jobs left in their checkpoint files.
-type Values = Vec<(Fence, Vec<u8>)>;
+/// New values that jobs left in their checkpoint files, and what their agents wrote.
+type Values = Vec<(Fence, Option<Vec<u8>>, Option<Seen>)>;
 
 /// The truth about slots and leases.
 pub(crate) struct Dispatcher {
@@ -303,17 +304,18 @@ impl Dispatcher {
 
     /// Looks at the checkpoint files on a thread of the pool: a file system may be slow.
     fn watch_checkpoints(&mut self) {
-        let files = self.slots.checkpoint_files();
-        self.agenda.watch_again(!files.is_empty());
-        if files.is_empty() {
+        let watched = self.slots.watched();
+        self.agenda.watch_again(!watched.is_empty());
+        if watched.is_empty() {
             return;
         }
         self.watching = Some(tokio::task::spawn_blocking(move || {
-            let look = |(fence, file): &(Fence, crate::attempt::SharedCheckpoint)| {
-                let value = lock(file).as_mut().and_then(CheckpointFile::look)?;
-                Some((*fence, value))
+            let look = |(fence, file, reading): &(Fence, SharedCheckpoint, SharedReading)| {
+                let value = lock(file).as_mut().and_then(CheckpointFile::look);
+                let seen = reading::lock(reading).as_mut().map(Reading::look);
+                (*fence, value, seen)
             };
-            files.iter().filter_map(look).collect()
+            watched.iter().map(look).collect()
         }));
     }
 

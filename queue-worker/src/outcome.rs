@@ -30,6 +30,8 @@ pub fn report(status: &Status, options: &RunOptions, log: &Path) -> Option<Repor
         Some(StopCause::Interrupted) => (Outcome::HandedBack, None),
         Some(StopCause::Timeout) => (failed(Class::Timeout), None),
         Some(StopCause::IdleTimeout) => (failed(Class::IdleTimeout), None),
+        Some(StopCause::Finished) => (Outcome::Completed { result: None }, None),
+        Some(StopCause::MaxTurns) => (failed(Class::MaxTurns), None),
         None => of_its_own(status, options, log),
     };
     if message.is_none() {

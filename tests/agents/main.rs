@@ -5,6 +5,7 @@
 //! agents done by workers.
 
 mod corpus;
+mod limits;
 mod reading;
 mod rows;
 mod scene;

@@ -5,6 +5,25 @@ use std::os::unix::fs::PermissionsExt;
 
 use support::TestEnv;
 
+/// What Claude Code writes, as functions of shell: `init`, `ok`, and `limit UNTIL` in seconds since
+/// 1970. Shapes of version 2.1.300.
+const CLAUDE: &str = r#"
+init() {
+    echo "{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"$s\",\"model\":\"opus\",\"claude_code_version\":\"2.1.300\"}"
+}
+ok() {
+    init
+    echo "{\"type\":\"assistant\",\"message\":{\"id\":\"m$n\",\"model\":\"opus\",\"content\":[{\"type\":\"text\",\"text\":\"done\"}],\"usage\":{\"input_tokens\":10,\"output_tokens\":5}},\"session_id\":\"$s\"}"
+    echo "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"num_turns\":1,\"result\":\"done\",\"session_id\":\"$s\",\"total_cost_usd\":0.25,\"usage\":{\"input_tokens\":10,\"output_tokens\":5},\"modelUsage\":{\"opus\":{\"inputTokens\":10,\"outputTokens\":5,\"costUSD\":0.25}},\"permission_denials\":[]}"
+}
+limit() {
+    init
+    echo "{\"type\":\"rate_limit_event\",\"rate_limit_info\":{\"status\":\"rejected\",\"resetsAt\":$1,\"rateLimitType\":\"five_hour\"},\"session_id\":\"$s\"}"
+    echo "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"terminal_reason\":\"api_error\",\"api_error_status\":429,\"num_turns\":1,\"total_cost_usd\":0,\"result\":\"You've hit your session limit\",\"session_id\":\"$s\"}"
+    exit 1
+}
+"#;
+
 /// Puts a program of that name in front of the PATH that jobs get. It notes its arguments, one a
 /// line, its standard input and its environment in `calls/N.{args,input,env}`, and goes on with
 /// these lines of shell, in which `$n` is the number of the call.
@@ -17,7 +36,8 @@ pub(crate) fn with_agent(env: TestEnv, name: &str, lines: &str) -> TestEnv {
     let script = format!(
         "#!/bin/sh\nn=1; while ! mkdir {calls}/$n 2>/dev/null; do n=$((n + 1)); done\n\
          env > {calls}/$n/env; cat > {calls}/$n/input\n\
-         for word; do printf '%s\\n' \"$word\"; done > {calls}/$n/args\n{lines}\n"
+         s=; for word; do printf '%s\\n' \"$word\"; case $word in --session-id=*|--resume=*) \
+         s=${{word#*=}};; esac; done > {calls}/$n/args\n{CLAUDE}{lines}\n"
     );
     let program = bin.join(name);
     fs::write(&program, script).expect("a fresh directory can be written");

@@ -7,7 +7,7 @@ use crate::scene::{calls, with_agent};
 #[test]
 fn the_second_attempt_resumes_the_session_of_the_first() {
     // A3
-    let env = with_agent(test_env!(), "claude", "[ $n -gt 1 ] || exit 1; echo done");
+    let env = with_agent(test_env!(), "claude", "[ $n -gt 1 ] || exit 1; ok");
     let job = env.enqueue(&[
         "--agent",
         "claude",
@@ -38,7 +38,7 @@ fn a_session_has_one_live_holder() {
     let env = with_agent(
         test_env!(),
         "claude",
-        "[ $n -gt 1 ] || { read -r _ < go; }; echo done",
+        "[ $n -gt 1 ] || { read -r _ < go; }; ok",
     );
     env.run({
         let mut command = std::process::Command::new("mkfifo");

@@ -6,7 +6,7 @@ use crate::scene::{calls, with_agent};
 
 #[test]
 fn an_agent_gets_its_prompt_its_options_and_a_session_that_is_stored() {
-    let env = with_agent(test_env!(), "claude", "echo done");
+    let env = with_agent(test_env!(), "claude", "ok");
     env.file("TASK.md", "# Task\nfix {prompt} it\n");
     let job = env.enqueue(&[
         "--agent",
@@ -62,7 +62,7 @@ fn an_agent_gets_its_prompt_its_options_and_a_session_that_is_stored() {
 #[test]
 fn nothing_of_another_agents_session_gets_in_and_the_path_is_the_enqueuers() {
     // A1, A2
-    let env = with_agent(test_env!(), "claude", "echo done");
+    let env = with_agent(test_env!(), "claude", "ok");
     let mut command = env.command(&["enqueue", "--agent", "claude", "--prompt", "x", "--env-all"]);
     command.envs([
         ("CLAUDECODE", "1"),
@@ -93,7 +93,7 @@ fn nothing_of_another_agents_session_gets_in_and_the_path_is_the_enqueuers() {
 
 #[test]
 fn a_profile_is_another_account() {
-    let env = with_agent(test_env!(), "claude", "echo done");
+    let env = with_agent(test_env!(), "claude", "ok");
     let config = env.root().join("home/config/qcli");
     std::fs::create_dir_all(&config).unwrap();
     env.qcli(&[
@@ -118,7 +118,7 @@ fn a_profile_is_another_account() {
 
 #[test]
 fn a_prompt_that_cannot_be_used_is_refused_at_once() {
-    let env = with_agent(test_env!(), "claude", "echo done");
+    let env = with_agent(test_env!(), "claude", "ok");
     let refused = |args: &[&str], words: &str| {
         let args: Vec<_> = ["enqueue", "--agent", "claude"]
             .iter()
@@ -165,7 +165,7 @@ fn an_agent_that_is_not_installed_is_warned_of_and_fails_with_a_clear_class() {
 
 #[test]
 fn a_stray_key_is_warned_of_without_its_value() {
-    let env = with_agent(test_env!(), "claude", "echo done").with("ANTHROPIC_API_KEY", "hunter2");
+    let env = with_agent(test_env!(), "claude", "ok").with("ANTHROPIC_API_KEY", "hunter2");
     let outcome = env
         .qcli(&["enqueue", "--agent", "claude", "--prompt", "x"])
         .ok();
@@ -176,7 +176,7 @@ fn a_stray_key_is_warned_of_without_its_value() {
 
 #[test]
 fn a_plain_command_line_of_an_agent_is_recognised_and_stays_as_it_is() {
-    let env = with_agent(test_env!(), "claude", "echo done");
+    let env = with_agent(test_env!(), "claude", "ok");
     let words = [
         "--",
         "claude",
@@ -199,7 +199,7 @@ fn a_plain_command_line_of_an_agent_is_recognised_and_stays_as_it_is() {
 
 #[test]
 fn a_file_of_tasks_and_an_edit_say_what_an_agent_shall_do() {
-    let env = with_agent(test_env!(), "claude", "echo done");
+    let env = with_agent(test_env!(), "claude", "ok");
     let lines = "{\"agent\":\"claude\",\"prompt\":\"one\",\"max_turns\":3,\"argv\":[\"--verbose\"]}\n\
                  {\"prompt\":\"two\",\"model\":\"sonnet\"}\n";
     env.file("tasks.jsonl", lines);
@@ -243,7 +243,7 @@ fn a_file_of_tasks_and_an_edit_say_what_an_agent_shall_do() {
 
 #[test]
 fn a_broken_agents_file_is_told_where_agents_are_named_and_nowhere_else() {
-    let env = with_agent(test_env!(), "claude", "echo done");
+    let env = with_agent(test_env!(), "claude", "ok");
     let config = env.root().join("home/config/qcli");
     std::fs::create_dir_all(&config).unwrap();
     std::fs::write(

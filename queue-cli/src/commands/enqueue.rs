@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::new_job::{JobArgs, Site, warnings};
+use crate::new_job::{JobArgs, Site, agent, warnings};
 use crate::probe;
 use crate::view::worker::Life;
 
@@ -80,6 +80,7 @@ fn one(args: &JobArgs, context: &mut Context) -> Result<ExitCode, CliError> {
     let store = context.store()?;
     job.after = args.parents(&*store)?;
     let unique = job.unique.as_ref().map(|unique| unique.key.clone());
+    agent::keep_apart(&*store, std::iter::once(&job), &context.agents, &now)?;
     let enqueued = store.enqueue(job, &now)?;
     say(context, enqueued)?;
     if let Some(key) = unique {

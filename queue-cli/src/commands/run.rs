@@ -15,7 +15,7 @@ use crate::error::{CliError, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::interrupt::Interrupts;
 use crate::log_text::{Form, Printer};
-use crate::new_job::{JobArgs, Site, parse, warnings};
+use crate::new_job::{JobArgs, Site, agent, parse, warnings};
 use crate::output::time::{Times, span};
 use crate::stuck::{Stuck, waits_for_a_person};
 use crate::view::{ended, json, line};
@@ -81,6 +81,7 @@ fn add(args: &Args, context: &mut Context) -> Result<Enqueued, CliError> {
     let warnings = warnings(&job, &context.agents);
     let store = context.store()?;
     job.after = args.job.parents(&*store)?;
+    agent::keep_apart(&*store, std::iter::once(&job), &context.agents, &now)?;
     let enqueued = store.enqueue(job, &now)?;
     let id = enqueued.id();
     match enqueued {

@@ -6,13 +6,18 @@
 use std::io::Read as _;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use queue_core::agent::{AgentTask, LARGEST_PROMPT};
+use queue_core::gate::GateName;
 use queue_core::job::Command;
 use queue_core::raw_text::RawText;
+use queue_core::retry::Backoff;
 use queue_core::units::{format_bytes, parse_count};
-use queue_core::{NewJob, job::JobBody};
+use queue_core::{NewJob, Now, Store, job::JobBody};
+use queue_worker::agent::call::account;
 use queue_worker::agent::command;
+use queue_worker::agent::verdict::{gate, model_gate};
 
 use crate::agents::Agents;
 use crate::environment;
@@ -187,6 +192,75 @@ pub(crate) fn recognise(job: &mut NewJob, agents: &Agents) {
         job.options.agent = agents.recognise(words);
     }
 }
+
+/// Lets a job of an agent pass the gates of its account, and of its model there, beside those it has.
+pub(crate) fn pass_gates(job: &mut NewJob, agents: &Agents) {
+    let task = match &job.command {
+        Command::Agent(task) => Some(task),
+        _ => None,
+    };
+    let name = task.map(|task| &task.agent).or(job.options.agent.as_ref());
+    let Some((name, adapter)) = name.and_then(|name| Some((name, agents.get(name).ok()?))) else {
+        return;
+    };
+    let profile = task.and_then(|task| task.profile.as_deref());
+    let account = account(adapter, profile, &job.env);
+    let model = task.and_then(|task| task.model.as_deref());
+    let of_model = model.and_then(|model| model_gate(name, account.as_deref(), model));
+    let gates: Vec<_> = gate(name, account.as_deref())
+        .into_iter()
+        .chain(of_model)
+        .collect();
+    for gate in gates {
+        if !job.gates.contains(&gate) {
+            job.gates.push(gate);
+        }
+    }
+}
+
+/// Keeps starts of one account apart where nobody has said how far: agents that start at once trip over the files they
+/// share.
+///
+/// # Errors
+/// When the store fails (exit code 5).
+pub(crate) fn keep_apart<'a>(
+    store: &dyn Store,
+    jobs: impl Iterator<Item = &'a NewJob>,
+    agents: &Agents,
+    now: &Now,
+) -> Result<(), CliError> {
+    let mut known: Option<Vec<GateName>> = None;
+    for job in jobs {
+        let name = match &job.command {
+            Command::Agent(task) => Some(&task.agent),
+            _ => job.options.agent.as_ref(),
+        };
+        let Some((name, adapter)) = name.and_then(|name| Some((name, agents.get(name).ok()?)))
+        else {
+            continue;
+        };
+        let of_account = |gate: &&GateName| gate.as_str().split('/').next() == Some(name.as_str());
+        let Some(gate) = job.gates.iter().find(of_account) else {
+            continue;
+        };
+        if known.is_none() {
+            known = Some(store.gates()?.into_iter().map(|gate| gate.name).collect());
+        }
+        let known = known.get_or_insert_default();
+        if !adapter.stagger.is_zero() && !known.contains(gate) {
+            store.set_gate(gate, adapter.stagger, now)?;
+            known.push(gate.clone());
+        }
+    }
+    Ok(())
+}
+
+/// The wait before another attempt of an agent, where nobody says one: providers that are short of room are asked less
+/// often than programs are tried.
+pub(crate) const BACKOFF: Backoff = Backoff::Exponential {
+    base: Duration::from_secs(30),
+    cap: Duration::from_secs(3_600),
+};
 
 /// The task of a job that has one.
 pub(crate) fn task_of(body: &JobBody) -> Option<&AgentTask> {

@@ -14,6 +14,7 @@ use queue_core::agent::AgentTask;
 use queue_core::gate::GateName;
 use queue_core::job::{LimitUse, OnConflict, OnLeftover, StartAt, Unique, UniqueWhile, Worktree};
 use queue_core::raw_text::RawText;
+use queue_core::retry::Backoff;
 use queue_core::{Command, NewJob};
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
@@ -118,11 +119,15 @@ impl Line {
         if !self.no_adapter {
             agent::recognise(&mut job, site.agents);
         }
+        if matches!(job.command, Command::Agent(_)) && job.backoff == Backoff::default() {
+            job.backoff = agent::BACKOFF;
+        }
         self.describe(&mut job)?;
         self.surround(&mut job, site)?;
         self.schedule(&mut job, site)?;
         self.bound(&mut job)?;
         self.isolate(&mut job)?;
+        agent::pass_gates(&mut job, site.agents);
         let after = self
             .after
             .map(|after| after.0.into_iter().map(|field| field.0).collect());

@@ -16,6 +16,8 @@ use queue_core::units::{format_duration, parse_duration};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use toml::{Table, Value};
 
+use super::stream::Format;
+
 /// The tables that are built in.
 const BUILT_IN: &str = include_str!("agents.toml");
 
@@ -112,6 +114,9 @@ pub struct Adapter {
     /// them stand for two arguments.
     #[serde(default)]
     pub stream: Vec<String>,
+    /// How it writes its output; by its name where not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
     /// How long it may stay after it said that it is done.
     #[serde(deserialize_with = "span", serialize_with = "spelled")]
     pub linger: Duration,

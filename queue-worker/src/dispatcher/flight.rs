@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use queue_core::attempt::Report;
-use queue_core::job::{JobBody, PROCESS};
+use queue_core::job::{Command, JobBody, PROCESS};
 use queue_core::store::{Claimed, Cycle, Cycled};
 use queue_core::{Clock, Error, Fence, JobId, State, Store, failpoint};
+
+use serde_json::Value;
 
 use super::calling::{self, Called};
 use crate::agent::call::Call;
@@ -52,8 +54,8 @@ pub(super) struct Landed {
     /// Claimed, and not read because of this error.
     pub(super) unread: Vec<Claimed>,
     pub(super) body_error: Option<Error>,
-    /// What the adopted attempts need.
-    pub(super) orphan_bodies: Vec<JobBody>,
+    /// What the adopted attempts need, and what was read of their agents' output.
+    pub(super) orphan_bodies: Vec<(JobBody, Option<Value>)>,
     /// Lost fences whose process tree another worker has taken over as it is.
     pub(super) taken_over: Vec<Fence>,
     /// The answer to the question is yes.
@@ -113,7 +115,10 @@ impl Flight {
             if !orphans.is_empty() {
                 failpoint::hit("adopt.claimed");
                 // What cannot be read now is adopted anew once its lease has run out.
-                orphan_bodies = self.store.bodies(&orphans).unwrap_or_default();
+                let bodies = self.store.bodies(&orphans).unwrap_or_default();
+                let with_facts = |body| (self.facts_of(&body), body);
+                let found = bodies.into_iter().map(with_facts);
+                orphan_bodies = found.map(|(facts, body)| (body, facts)).collect();
             }
             taken_over.extend(cycled.lost.iter().filter(|fence| self.is_taken_over(fence)));
         }
@@ -180,6 +185,13 @@ impl Flight {
         };
         let config = self.config.as_deref();
         calling::call(&*self.store, &*self.clock, config, claimed, body)
+    }
+
+    /// What was read of the output of the agent that a job calls, if it calls one.
+    fn facts_of(&self, body: &JobBody) -> Option<Value> {
+        let calls = matches!(body.command, Ok(Command::Agent(_))) || body.options.agent.is_some();
+        let detail = calls.then(|| self.store.detail(body.id, &self.clock.now()));
+        detail?.ok()?.attempts.pop()?.agent
     }
 
     /// Whether the process tree of a lost fence still is the one that runs the job.

@@ -4,7 +4,7 @@
 //! always holds: nothing leaves it but by a cycle that went through.
 
 use queue_core::Fence;
-use queue_core::attempt::{Report, Started};
+use queue_core::attempt::{AgentFacts, Report, Started};
 use queue_core::checkpoint;
 use queue_core::store::Cycle;
 
@@ -13,12 +13,18 @@ use queue_core::store::Cycle;
 pub(super) struct Outbox {
     pub(super) started: Vec<(Fence, Started)>,
     checkpoints: Vec<(Fence, String, Vec<u8>)>,
+    facts: Vec<(Fence, AgentFacts)>,
+    pub(super) passed: Vec<Fence>,
     pub(super) ended: Vec<(Fence, Report)>,
 }
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.started.is_empty() && self.checkpoints.is_empty() && self.ended.is_empty()
+        self.started.is_empty()
+            && self.checkpoints.is_empty()
+            && self.facts.is_empty()
+            && self.passed.is_empty()
+            && self.ended.is_empty()
     }
 
     /// How many outcomes wait.
@@ -33,11 +39,22 @@ impl Outbox {
         self.checkpoints.push((fence, name, value));
     }
 
+    /// Notes what was read of an agent's output, in place of what was read before.
+    pub(super) fn set_facts(&mut self, fence: Fence, facts: AgentFacts) {
+        self.facts.retain(|(known, _)| *known != fence);
+        self.facts.push((fence, facts));
+    }
+
     /// Hands all of it to a cycle.
     pub(super) fn move_into(&mut self, cycle: &mut Cycle) {
         cycle.started = std::mem::take(&mut self.started);
         cycle.checkpoints = std::mem::take(&mut self.checkpoints);
+        cycle.facts = std::mem::take(&mut self.facts);
         cycle.ended = std::mem::take(&mut self.ended);
+        cycle.passed = std::mem::take(&mut self.passed);
+        // The end says so itself.
+        let has_ended = |fence: &Fence| cycle.ended.iter().any(|(ended, _)| ended == fence);
+        cycle.passed.retain(|fence| !has_ended(fence));
     }
 
     /// Takes back what a cycle could not tell; what came since then is newer.
@@ -51,6 +68,10 @@ impl Outbox {
         let mut checkpoints = cycle.checkpoints;
         checkpoints.retain(|(fence, _, _)| !is_newer(fence, self));
         self.checkpoints.splice(..0, checkpoints);
+        let mut facts = cycle.facts;
+        facts.retain(|(fence, _)| !self.facts.iter().any(|(known, _)| known == fence));
+        self.facts.splice(..0, facts);
+        self.passed.splice(..0, cycle.passed);
         self.started.splice(..0, cycle.started);
         self.ended.splice(..0, cycle.ended);
     }
@@ -59,6 +80,8 @@ impl Outbox {
     pub(super) fn forget(&mut self, fence: Fence) {
         self.started.retain(|(known, _)| *known != fence);
         self.checkpoints.retain(|(known, _, _)| *known != fence);
+        self.facts.retain(|(known, _)| *known != fence);
+        self.passed.retain(|known| *known != fence);
         self.ended.retain(|(known, _)| *known != fence);
     }
 }

@@ -9,6 +9,7 @@ use tokio::task::{Id, JoinError};
 
 use super::slots::{Adopted, Phase};
 use super::{Dispatcher, Values};
+use crate::agent::reading::Seen;
 use crate::attempt::Concluded;
 use crate::checkpoint_file::CheckpointFile;
 use crate::outcome::{self, report_broken};
@@ -62,6 +63,9 @@ impl Dispatcher {
         if let Some(value) = concluded.checkpoint {
             self.outbox.set_checkpoint(fence, value);
         }
+        if let Some(facts) = concluded.facts {
+            self.outbox.set_facts(fence, facts);
+        }
         self.outbox.ended.push((fence, report));
     }
 
@@ -74,6 +78,7 @@ impl Dispatcher {
             report: Some(report_broken(message, self.clock.now().wall)),
             started: None,
             checkpoint: None,
+            facts: None,
             shortage: None,
         }
     }
@@ -96,6 +101,12 @@ impl Dispatcher {
             return;
         };
         match found {
+            // The thread that follows an agent reads its log to the end, and judges it by that.
+            Recovered::Ended(_) if adopted.calls_agent() => {
+                if let Some(adopted) = self.orphans.remove(&fence) {
+                    self.follow(fence, &adopted);
+                }
+            }
             Recovered::Alive => {
                 if let Some(adopted) = self.orphans.remove(&fence) {
                     self.follow(fence, &adopted);
@@ -151,11 +162,30 @@ impl Dispatcher {
 
     /// Takes in what jobs left in their checkpoint files.
     pub(super) fn take_checkpoints(&mut self, values: Result<Values, JoinError>) {
-        for (fence, value) in values.unwrap_or_default() {
+        for (fence, value, seen) in values.unwrap_or_default() {
             // What ended meanwhile has told its last value itself.
-            if self.slots.is_running(fence) {
+            if !self.slots.is_running(fence) {
+                continue;
+            }
+            if let Some(value) = value {
                 self.outbox.set_checkpoint(fence, value);
             }
+            if let Some(seen) = seen {
+                self.take_seen(fence, seen);
+            }
+        }
+    }
+
+    /// Takes in what an agent wrote.
+    fn take_seen(&mut self, fence: Fence, seen: Seen) {
+        if let Some(facts) = seen.facts {
+            self.outbox.set_facts(fence, facts);
+        }
+        if seen.has_passed {
+            self.outbox.passed.push(fence);
+        }
+        if let (Some(cause), Some(slot)) = (seen.stop, self.slots.get_mut(fence)) {
+            slot.stop(cause);
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::task::JoinError;
 use super::flight::{Landed, Ready};
 use super::slots::{Adopted, Phase};
 use super::{ADOPT, Dispatcher, Failing, PROMOTE, words};
+use crate::agent::call::Call;
 use crate::attempt::{Manner, Task};
 use crate::cgroup::Hold;
 use crate::outcome::report_unbuilt;
@@ -89,7 +90,7 @@ impl Dispatcher {
         cycle: &Cycle,
         cycled: &Cycled,
         ready: Vec<Ready>,
-        mut bodies: Vec<JobBody>,
+        mut bodies: Vec<(JobBody, Option<serde_json::Value>)>,
         taken_over: &[Fence],
         until: Instant,
     ) {
@@ -110,8 +111,11 @@ impl Dispatcher {
         }
         let adopted = cycled.orphans.len();
         for orphan in &cycled.orphans {
-            let found = bodies.iter().position(|body| body.id == orphan.lease.job());
-            self.adopt(orphan, found.map(|at| bodies.swap_remove(at)));
+            let found = bodies
+                .iter()
+                .position(|(body, _)| body.id == orphan.lease.job());
+            let (body, facts) = found.map(|at| bodies.swap_remove(at)).unzip();
+            self.adopt(orphan, body, facts.flatten());
         }
         let claimed = ready.len();
         for ready in ready {
@@ -271,6 +275,9 @@ impl Dispatcher {
             worker: self.name.clone(),
             body,
             call,
+            facts: None,
+            reading: slot.reading.clone(),
+            config: self.config.clone(),
             saved: claimed.checkpoint,
             layout: self.layout.clone(),
             groups: self.groups.clone(),
@@ -319,8 +326,14 @@ impl Dispatcher {
             attempt: adopted.attempt,
             queue: String::new(),
             worker: self.name.clone(),
+            call: Call::of(&body, self.config.as_deref())
+                .ok()
+                .flatten()
+                .map(Box::new),
             body,
-            call: None,
+            facts: adopted.facts.clone(),
+            reading: slot.reading.clone(),
+            config: self.config.clone(),
             saved: None,
             layout: self.layout.clone(),
             groups: self.groups.clone(),
@@ -376,7 +389,7 @@ impl Dispatcher {
 
     // ── Adoption ────────────────────────────────────────────────────────────────────────────
 
-    fn adopt(&mut self, orphan: &Orphan, body: Option<JobBody>) {
+    fn adopt(&mut self, orphan: &Orphan, body: Option<JobBody>, facts: Option<serde_json::Value>) {
         let fence = orphan.lease.fence();
         tracing::warn!(
             job = fence.job.0,
@@ -392,6 +405,7 @@ impl Dispatcher {
             is_cancelled: false,
             traces: self.traces(orphan),
             body,
+            facts,
             is_recorded: orphan.process.is_some(),
         };
         self.orphans.insert(fence, adopted);

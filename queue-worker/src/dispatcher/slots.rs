@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use queue_core::job::JobBody;
+use queue_core::job::{Command, JobBody};
 use queue_core::store::Claimed;
 use queue_core::{Class, Fence};
 
 use super::words;
+use crate::agent::reading::SharedReading;
 use crate::attempt::SharedCheckpoint;
 use crate::supervisor::{Control, StopCause};
 
@@ -43,6 +44,7 @@ pub(super) struct Slot {
     pub(super) phase: Phase,
     pub(super) control: Control,
     pub(super) checkpoint: SharedCheckpoint,
+    pub(super) reading: SharedReading,
     /// Whether the attempt ends with this worker.
     pub(super) is_direct: bool,
 }
@@ -56,6 +58,8 @@ pub(super) struct Adopted {
     pub(super) traces: crate::recovery::Traces,
     /// What the attempt needs; none where the job is gone.
     pub(super) body: Option<JobBody>,
+    /// What that worker read of its agent's output.
+    pub(super) facts: Option<serde_json::Value>,
     /// Whether the worker that had it told the store of its process.
     pub(super) is_recorded: bool,
 }
@@ -93,6 +97,7 @@ impl Slots {
             phase: Phase::Unread,
             control,
             checkpoint: SharedCheckpoint::default(),
+            reading: SharedReading::default(),
             is_direct: true,
         };
         self.slots.insert(fence, slot);
@@ -113,6 +118,7 @@ impl Slots {
             phase: Phase::Running { is_recorded },
             control,
             checkpoint: SharedCheckpoint::default(),
+            reading: SharedReading::default(),
             is_direct: false,
         })
     }
@@ -164,11 +170,11 @@ impl Slots {
         })
     }
 
-    pub(super) fn checkpoint_files(&self) -> Vec<(Fence, SharedCheckpoint)> {
+    pub(super) fn watched(&self) -> Vec<(Fence, SharedCheckpoint, SharedReading)> {
         self.slots
             .iter()
             .filter(|(_, slot)| matches!(slot.phase, Phase::Running { .. }))
-            .map(|(fence, slot)| (*fence, SharedCheckpoint::clone(&slot.checkpoint)))
+            .map(|(fence, slot)| (*fence, slot.checkpoint.clone(), slot.reading.clone()))
             .collect()
     }
 
@@ -201,6 +207,15 @@ impl Slots {
         for slot in self.slots.values() {
             slot.control.stop(cause);
         }
+    }
+}
+
+impl Adopted {
+    /// Whether what it wrote says how it ended.
+    pub(super) fn calls_agent(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| {
+            body.options.agent.is_some() || matches!(body.command, Ok(Command::Agent(_)))
+        })
     }
 }
 

@@ -28,15 +28,21 @@ pub enum StopCause {
     Timeout,
     /// It was silent for longer than allowed. Given by the supervisor itself.
     IdleTimeout,
+    /// An agent said that it is done, and stayed.
+    Finished,
+    /// An agent took more turns than it may.
+    MaxTurns,
 }
 
 impl StopCause {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Cancelled,
         Self::LeaseLost,
         Self::Interrupted,
         Self::Timeout,
         Self::IdleTimeout,
+        Self::Finished,
+        Self::MaxTurns,
     ];
 
     /// The letter that stands for it in a pipe.
@@ -47,6 +53,8 @@ impl StopCause {
             Self::Interrupted => b'i',
             Self::Timeout => b't',
             Self::IdleTimeout => b's',
+            Self::Finished => b'f',
+            Self::MaxTurns => b'm',
         }
     }
 

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::new_job::file::{self, Entry, Planned, Problem};
-use crate::new_job::{JobArgs, Site, line};
+use crate::new_job::{JobArgs, Site, agent, line};
 use crate::resolve;
 
 /// Jobs of one transaction under `--keep-going`.
@@ -47,6 +47,8 @@ pub(super) fn run(
     let store = context.store()?;
     let defaults = args.parents(&*store)?;
     let (planned, more) = file::plan(entries, &defaults, |job| resolve::job(&*store, job));
+    let jobs = planned.iter().map(|planned| &planned.job);
+    agent::keep_apart(&*store, jobs, &context.agents, &now)?;
     problems.extend(more);
     let shown = path.display().to_string();
     let added = if keep_going {

@@ -1,0 +1,244 @@
+//! Reads the log of one attempt of an agent while it grows, and says what came of it at the end.
+//!
+//! Made on the attempt's thread, looked at by the dispatcher's watch, ended by the attempt's thread.
+//! What always holds: facts and the place up to which the log was read are told together, so that
+//! whoever adopts the attempt counts nothing twice; an attempt that said that it is done, or took
+//! more turns than it may, is stopped once.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use queue_core::attempt::{AgentFacts, Report};
+use queue_core::job::JobBody;
+use queue_core::raw_text::RawText;
+use queue_core::{Command, Timestamp};
+use serde_json::Value;
+
+use super::call::{Call, account, task_of};
+use super::detect::{End, Stopped, judge};
+use super::facts::Facts;
+use super::reset_time::machine_zone;
+use super::rules::Rules;
+use super::stream::{self, Format};
+use super::verdict;
+use crate::log;
+use crate::supervisor::{Ended, Status, StopCause};
+
+/// What is not told at once is told after this long: tokens and offsets change with every line.
+const TELL_AFTER: Duration = Duration::from_secs(5);
+
+/// An agent may take so many turns more than it was told to: some count the prompt as one.
+const TURNS_OVER: u32 = 2;
+
+/// The reading of a running attempt, once it began; looked at from two threads.
+pub(crate) type SharedReading = Arc<Mutex<Option<Reading>>>;
+
+/// Locks a reading; whoever panicked left plain data behind.
+pub(crate) fn lock(reading: &SharedReading) -> MutexGuard<'_, Option<Reading>> {
+    reading.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a look found.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// What is to be told.
+    pub(crate) facts: Option<AgentFacts>,
+    /// The provider answered, and this is the first look that shows it.
+    pub(crate) has_passed: bool,
+    /// Why the attempt is to be stopped.
+    pub(crate) stop: Option<StopCause>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    agent: String,
+    account: Option<String>,
+    linger: Duration,
+    max_turns: Option<u32>,
+    rules: Option<PathBuf>,
+    zone: Option<String>,
+    log: PathBuf,
+    source: Option<log::Reader>,
+    reader: stream::Reader,
+    told: Option<(Instant, Facts)>,
+    has_passed: bool,
+    finished_at: Option<Instant>,
+}
+
+impl Reading {
+    /// Begins to read the log of an attempt that calls an agent, or goes on from saved facts.
+    pub(crate) fn begin(
+        call: &Call,
+        body: &JobBody,
+        log: &Path,
+        saved: Option<Value>,
+        config: Option<&Path>,
+    ) -> Self {
+        let task = task_of(body);
+        let format = match &body.command {
+            Ok(Command::Argv(words)) if !call.adapter.streams(words) => Format::Text,
+            _ => call
+                .adapter
+                .format
+                .unwrap_or_else(|| Format::of_agent(&call.name)),
+        };
+        let facts = saved
+            .and_then(|saved| serde_json::from_value(saved).ok())
+            .unwrap_or_else(|| Facts {
+                model: task.and_then(|task| task.model.clone()),
+                ..Facts::of(&call.name)
+            });
+        let zone = body.env.get("TZ").map(RawText::to_lossy);
+        let profile = task.and_then(|task| task.profile.as_deref());
+        Self {
+            agent: call.name.clone(),
+            account: account(&call.adapter, profile, &body.env),
+            linger: call.adapter.linger,
+            max_turns: task.and_then(|task| task.max_turns).map(u32::from),
+            rules: config.map(|directory| directory.join("rules.toml")),
+            zone,
+            log: log.to_owned(),
+            source: None,
+            has_passed: facts.first_answer,
+            reader: stream::Reader::new(format, facts),
+            told: None,
+            finished_at: None,
+        }
+    }
+
+    /// Reads what was written since the last look.
+    pub(crate) fn look(&mut self) -> Seen {
+        self.read();
+        let now = Instant::now();
+        let facts = self.reader.facts();
+        let has_passed = facts.first_answer && !self.has_passed;
+        self.has_passed |= has_passed;
+        let over = |most: u32| facts.turns > most.saturating_add(TURNS_OVER);
+        let stop = if facts.finished {
+            let since = *self.finished_at.get_or_insert(now);
+            (now.duration_since(since) >= self.linger).then_some(StopCause::Finished)
+        } else {
+            let is_over = self.max_turns.is_some_and(over);
+            is_over.then_some(StopCause::MaxTurns)
+        };
+        let is_due = match &self.told {
+            None => facts.events > 0,
+            Some((at, told)) => {
+                is_news(told, facts) || (told != facts && now.duration_since(*at) >= TELL_AFTER)
+            }
+        };
+        Seen {
+            facts: is_due.then(|| self.tell(now)),
+            has_passed,
+            stop,
+        }
+    }
+
+    fn tell(&mut self, now: Instant) -> AgentFacts {
+        let facts = self.reader.facts();
+        self.told = Some((now, facts.clone()));
+        told(facts)
+    }
+
+    /// Reads to the end of the log.
+    pub(crate) fn rest(&mut self) -> AgentFacts {
+        self.read();
+        self.reader.finish();
+        told(self.reader.facts())
+    }
+
+    /// Judges an attempt whose process is gone, after its rest was read. `report` is what the
+    /// process alone came to.
+    pub(crate) fn judge(&self, report: Report, status: &Status, now: Timestamp) -> Report {
+        let rules = match self
+            .rules
+            .as_deref()
+            .map_or_else(|| Ok(Rules::built_in()), Rules::load)
+        {
+            Ok(rules) => rules,
+            Err(error) => {
+                tracing::warn!(%error, "the built-in rules are used: rules.toml cannot be");
+                Rules::built_in()
+            }
+        };
+        let facts = self.reader.facts();
+        let zone = machine_zone(self.zone.as_deref());
+        let found = judge(&rules, facts, &end(status), now, zone);
+        let names = verdict::Names {
+            agent: &self.agent,
+            account: self.account.as_deref(),
+        };
+        verdict::report(report, found, facts, names)
+    }
+
+    fn read(&mut self) {
+        if self.source.is_none() {
+            let start = self.reader.facts().offset.start();
+            // Not there before the attempt has begun.
+            self.source = log::Reader::open_at(&self.log, start).ok();
+        }
+        let Some(source) = &mut self.source else {
+            return;
+        };
+        loop {
+            match source.next_whole() {
+                Ok(Some(entry)) => match source.offset() {
+                    Ok(end) => self.reader.feed_entry(&entry, end),
+                    Err(error) => {
+                        tracing::warn!(%error, "the log of an attempt cannot be read on");
+                        return;
+                    }
+                },
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the log of an attempt cannot be read");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whether something is known now that others wait for.
+fn is_news(told: &Facts, facts: &Facts) -> bool {
+    let key = |facts: &Facts| {
+        let session = facts.session_id.clone();
+        (session, facts.turns, facts.first_answer, facts.finished)
+    };
+    key(told) != key(facts)
+}
+
+fn told(facts: &Facts) -> AgentFacts {
+    AgentFacts {
+        session_id: facts.session_id.clone(),
+        cost_usd: facts.cost_usd,
+        facts: serde_json::to_value(facts).unwrap_or_default(),
+    }
+}
+
+/// How the process ended, as the rules see it.
+fn end(status: &Status) -> End {
+    End {
+        exit_code: status.exit_code(),
+        signal: match status.ended {
+            Ended::Signalled { signal } => Some(signal),
+            _ => None,
+        },
+        stopped_by: status.stopped_by.map(|cause| match cause {
+            StopCause::Cancelled => Stopped::Cancelled,
+            StopCause::LeaseLost => Stopped::LeaseLost,
+            StopCause::Interrupted => Stopped::Interrupted,
+            StopCause::Timeout => Stopped::Timeout,
+            StopCause::IdleTimeout => Stopped::IdleTimeout,
+            StopCause::Finished => Stopped::Linger,
+            StopCause::MaxTurns => Stopped::TurnCap,
+        }),
+        not_started: match &status.ended {
+            Ended::SpawnFailed { problem } => Some(problem.to_string()),
+            _ => None,
+        },
+        wants_structured: false,
+    }
+}
