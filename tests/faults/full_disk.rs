@@ -9,6 +9,7 @@ use queue_core::{
     attempt::{Finished, Outcome, Report},
     store::sqlite::{OpenOptions, SqliteStore},
 };
+use rusqlite::Connection;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     collections::BTreeSet,
@@ -187,6 +188,71 @@ fn a_full_disk_without_a_wake_file_is_called_full() {
         fill(disk);
         let error = SqliteStore::open(&path, &OpenOptions::default()).unwrap_err();
         assert_eq!(error, StoreError::DiskFull(path));
+        assert_sound(&store);
+    });
+}
+
+#[test]
+fn a_full_disk_without_the_index_of_the_log_is_called_full() {
+    // SQLite tells a `-shm` that finds no room as a failure of the disk.
+    let test = "full_disk::a_full_disk_without_the_index_of_the_log_is_called_full";
+    apart::with_own_disk(test, "4m", |disk| {
+        let path = disk.join("queue.db");
+        let job = open(disk).enqueue(plain_job(), &SystemClock::new().now());
+        let job = job.unwrap().id();
+        assert!(!disk.join("queue.db-shm").exists(), "nobody has it open");
+        let ballast = fill(disk);
+        let error = SqliteStore::open(&path, &OpenOptions::default()).unwrap_err();
+        assert_eq!(error, StoreError::DiskFull(path));
+        fs::remove_file(ballast).unwrap();
+        let store = open(disk);
+        assert_eq!(all_jobs(&store), BTreeSet::from([job]));
+        assert_sound(&store);
+    });
+}
+
+#[test]
+fn an_index_of_the_log_that_cannot_grow_on_a_full_disk_stops_nothing_for_good() {
+    let test =
+        "full_disk::an_index_of_the_log_that_cannot_grow_on_a_full_disk_stops_nothing_for_good";
+    apart::with_own_disk(test, "40m", |disk| {
+        let store = open(disk);
+        let now = SystemClock::new().now();
+        let mut acknowledged = BTreeSet::from([store.enqueue(padded(), &now).unwrap().id()]);
+        let size_of = |name: &str| fs::metadata(disk.join(name)).unwrap().len();
+        let index = size_of("queue.db-shm");
+        // Somebody who reads keeps the log from starting over, so that it outgrows its index: a
+        // block of that is for 4,062 pages of 4 KiB (sqlite.org/walformat.html).
+        let reader = Connection::open(disk.join("queue.db")).unwrap();
+        let look = "begin; select count(*) from job";
+        reader.execute_batch(look).unwrap();
+        let is_outgrown = || size_of("queue.db-wal") > 4_062 * (4_096 + 24);
+        while size_of("queue.db-wal") < 4_000 * (4_096 + 24) {
+            acknowledged.insert(store.enqueue(padded(), &now).unwrap().id());
+        }
+        assert_eq!(size_of("queue.db-shm"), index, "it is not there yet");
+        let ballast = fs::OpenOptions::new().write(true).open(fill(disk)).unwrap();
+        let mut refused_by_the_index = 0;
+        while size_of("queue.db-shm") < index + (32 << 10) {
+            match store.enqueue(padded(), &now) {
+                Ok(enqueued) => drop(acknowledged.insert(enqueued.id())),
+                refused => {
+                    assert!(is_full(refused));
+                    refused_by_the_index += u32::from(is_outgrown());
+                    // One page more.
+                    let left = ballast.metadata().unwrap().len();
+                    ballast.set_len(left - 4_096).unwrap();
+                }
+            }
+        }
+        assert!(refused_by_the_index > 1);
+        drop(reader);
+        ballast.set_len(0).unwrap();
+        acknowledged.insert(store.enqueue(padded(), &now).unwrap().id());
+        assert_eq!(all_jobs(&store), acknowledged);
+        drop(store);
+        let store = open(disk);
+        assert_eq!(all_jobs(&store), acknowledged);
         assert_sound(&store);
     });
 }

@@ -136,6 +136,11 @@ fn jitter(most: u64) -> u64 {
     RandomState::new().build_hasher().finish() % most
 }
 
+/// Sets the name of a short-lived file apart from those of other processes and moments.
+pub(super) fn unique_mark() -> String {
+    format!("{}-{}", std::process::id(), jitter(u64::MAX))
+}
+
 /// Whether the engine that is linked is safe to use.
 pub(super) fn check_engine(version: i32) -> Result<(), StoreError> {
     if version >= OLDEST_ENGINE.0 {
@@ -174,8 +179,7 @@ pub(super) fn create_file(path: &Path) -> Result<bool, StoreError> {
             .create(parent)
             .map_err(|error| file_error(path, &error))?;
     }
-    let mut unborn = path.as_os_str().to_owned();
-    unborn.push(format!(".new-{}-{}", std::process::id(), jitter(u64::MAX)));
+    let unborn = super::beside(path, &format!(".new-{}", unique_mark()));
     fs::OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -3,9 +3,16 @@
 //! A [`Fault`] is either a plain answer to the caller (no such job, key taken) or a failure of
 //! SQLite. The latter is translated here, once, into what happened to which file.
 
+use super::connection::file_error;
 use crate::error::{Error, StoreError};
-use rusqlite::ErrorCode;
+use rusqlite::{
+    ErrorCode,
+    ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE},
+};
 use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -75,6 +82,9 @@ pub(super) fn translate(error: &rusqlite::Error, path: &Path) -> StoreError {
             StoreError::PermissionDenied(path)
         }
         ErrorCode::CannotOpen => cannot_open(path, detail),
+        ErrorCode::SystemIoFailure if is_for_want_of_room(error, &path) => {
+            StoreError::DiskFull(path)
+        }
         ErrorCode::SystemIoFailure => StoreError::Io { path, detail },
         ErrorCode::OperationInterrupted => StoreError::Busy {
             path,
@@ -107,6 +117,32 @@ fn cannot_open(path: PathBuf, detail: String) -> StoreError {
         return StoreError::ReadOnly(path);
     }
     StoreError::CannotOpen { path, detail }
+}
+
+/// What SQLite adds to the index of its log at a time, in bytes (sqlite.org/walformat.html).
+const INDEX_BLOCK: usize = 32 << 10;
+
+/// SQLite calls a disk full only when write(2) says ENOSPC for the store or its log. A used-up
+/// quota (EDQUOT), and an index of the log that finds no room, look like a broken disk there, but
+/// nothing was taken that is lost now: it goes on when there is room. The disk is asked. A failed
+/// sync is not among them, whatever its cause: what was written before may be gone then.
+fn is_for_want_of_room(error: &rusqlite::Error, path: &Path) -> bool {
+    let code = error.sqlite_error().map(|found| found.extended_code);
+    matches!(code, Some(SQLITE_IOERR_WRITE | SQLITE_IOERR_SHMSIZE))
+        && take_room(path)
+            .is_err_and(|refused| matches!(file_error(path, &refused), StoreError::DiskFull(_)))
+}
+
+/// Writes as much as the index of the log would beside the store. It is gone when this returns.
+fn take_room(path: &Path) -> io::Result<()> {
+    let name = super::beside(path, &format!(".room-{}", super::connection::unique_mark()));
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&name)?;
+    fs::remove_file(&name)?;
+    file.write_all(&[0; INDEX_BLOCK])
 }
 
 /// Whether writing must stop for good: what the disk holds is not what was asked for, so nothing
