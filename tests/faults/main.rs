@@ -16,6 +16,7 @@ mod killed;
 mod large;
 mod locked;
 mod locks;
+mod long_reader;
 mod product;
 mod replaced;
 mod reserve;

@@ -25,15 +25,19 @@ const LEAST_ROOM: u64 = 64 << 20;
 /// With less room than this it is time to look.
 const LITTLE_ROOM: u64 = 1 << 30;
 
+/// A write-ahead log of this size is not shortened as it should be: SQLite starts it over at 8 MiB when nobody reads
+/// what is in it, and keeps 16 MiB of its file.
+const LONG_LOG: u64 = 64 << 20;
+
 const LOGS: &str = "every log belongs to a job";
 const WORKERS: &str = "somebody works";
 
 /// Look for damage and for what is about to go wrong
 ///
 /// Checks that the store's file is whole and free of contradictions, that nobody else may read it, that its file system
-/// keeps locks and has room, that logs and jobs belong together, that somebody works, and whether a worker started from
-/// here could enforce `--mem` and `--cpu`. Nothing is changed. Exit code 5 when something is not well; a warning does not
-/// count.
+/// keeps locks and has room, that its write-ahead log is short, that logs and jobs belong together, that somebody
+/// works, and whether a worker started from here could enforce `--mem` and `--cpu`. Nothing is changed. Exit code 5
+/// when something is not well; a warning does not count.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qcli doctor
@@ -91,7 +95,12 @@ pub(crate) fn run(_: &Args, context: &mut Context) -> Result<ExitCode, CliError>
     let named = context.config.store.value.path();
     let path = std::fs::canonicalize(named).unwrap_or_else(|_| named.to_owned());
     // Only the names of the files are looked at: to open them would drop the locks of SQLite.
-    let mut checks = vec![modes(&path), file_system(&path), room(&path)];
+    let mut checks = vec![
+        modes(&path),
+        file_system(&path),
+        room(&path),
+        write_ahead_log(&path),
+    ];
     checks.extend(bounds::checks());
     match context.existing_store() {
         Ok(store) => checks.extend(of_store(context, &*store, &path)?),
@@ -267,6 +276,22 @@ fn room(path: &Path) -> Check {
         (free >> 20, "MiB")
     };
     Check::new(what, status, format!("{size} {unit} free"))
+}
+
+/// What somebody still reads has to stay in the write-ahead log, and it grows meanwhile.
+fn write_ahead_log(path: &Path) -> Check {
+    let what = "its write-ahead log is short";
+    let size = beside(path, "-wal").metadata().map_or(0, |log| log.len());
+    if size < LONG_LOG {
+        return Check::new(what, Status::Ok, format!("{} MiB", size >> 20));
+    }
+    let file = path.to_string_lossy();
+    let detail = format!(
+        "{} MiB: a program that reads the store without coming to an end keeps it from being shortened; `fuser -v {}` names those that have it open",
+        size >> 20,
+        shell_words::quote(&file)
+    );
+    Check::new(what, Status::Warning, detail)
 }
 
 /// Logs of jobs that are gone: left when a prune was interrupted.
