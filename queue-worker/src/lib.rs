@@ -55,4 +55,4 @@ pub mod worker;
 pub mod worktree;
 
 pub use signals::{Stop, StopLevel};
-pub use worker::{Summary, Until, WorkerError, WorkerOptions, run};
+pub use worker::{Summary, Until, WorkerError, WorkerOptions, run, run_by};

@@ -161,8 +161,26 @@ pub fn run(
     options: WorkerOptions,
     stop: Stop,
 ) -> Result<Summary, WorkerError> {
-    let layout = Layout::beside(db).map_err(WorkerError::Layout)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    run_by(&clock, store, db, options, stop)
+}
+
+/// Works as [`run`] does, by a clock of the caller's.
+///
+/// The clock says what is due, when a lease runs out, and the times that the store keeps. The
+/// timeouts of jobs, the times in their logs and the worker's own waits go by the machine. All
+/// workers of a store must have the same idea of the time.
+///
+/// # Errors
+/// [`WorkerError`]; an end that was asked for is none.
+pub fn run_by(
+    clock: &Arc<dyn Clock>,
+    store: &Arc<dyn Store>,
+    db: &Path,
+    options: WorkerOptions,
+    stop: Stop,
+) -> Result<Summary, WorkerError> {
+    let layout = Layout::beside(db).map_err(WorkerError::Layout)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .max_blocking_threads(options.concurrency.get().saturating_add(SPARE_THREADS))
@@ -176,7 +194,7 @@ pub fn run(
         drop(runtime.spawn(listener.listen(stop.clone())));
     }
     let about = about(&options);
-    let Some(worker) = runtime.block_on(register(store, &clock, &about, &stop))? else {
+    let Some(worker) = runtime.block_on(register(store, clock, &about, &stop))? else {
         // Asked to stop before it could begin; the store may still hold up a thread of the pool.
         runtime.shutdown_background();
         return Ok(Summary::default());
@@ -194,7 +212,7 @@ pub fn run(
     let own = layout.clone();
     let dispatcher = Dispatcher::new(
         Arc::clone(store),
-        Arc::clone(&clock),
+        Arc::clone(clock),
         layout,
         Arc::clone(&groups),
         worker,

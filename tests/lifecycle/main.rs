@@ -3,6 +3,7 @@
 mod adoption;
 mod attempts;
 mod cancelling;
+mod clock_steps;
 mod crowds;
 mod dead_workers;
 mod gates;
