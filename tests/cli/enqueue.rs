@@ -18,7 +18,7 @@ fn only_the_number_is_printed_and_words_go_to_standard_error() {
 
 #[test]
 fn everything_after_two_dashes_reaches_the_program_exactly() {
-    // S1: words with blanks, quotes, dashes and bytes that are no text.
+    // Words with blanks, quotes, dashes and bytes that are no text.
     let env = support::test_env!();
     let odd = OsString::from_vec(b"caf\xe9 '\"$HOME\" \\n".to_vec());
     let mut command = env.command(&[

@@ -203,6 +203,60 @@ fn a_store_that_was_cut_short_is_refused() {
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
 }
 
+/// A way to leave something else in the place of a store.
+type Spoil = fn(&Path);
+
+#[test]
+fn qcli_and_worker_refuse_what_they_cannot_read_until_a_backup_is_put_back() {
+    // S1, T63
+    let newer: Spoil = |db| {
+        let other = Connection::open(db).unwrap();
+        other.pragma_update(None, "user_version", 99).unwrap();
+    };
+    let cut: Spoil = |db| {
+        let bytes = fs::read(db).unwrap();
+        fs::write(db, &bytes[..8_192]).unwrap();
+    };
+    let text: Spoil = |db| fs::write(db, "Dear diary,\n".repeat(500)).unwrap();
+    let env = support::test_env!();
+    let job = env.enqueue(&["--", "true"]);
+    let copy = env.work().join("copy.db");
+    env.qcli(&["backup", copy.to_str().unwrap()]).ok();
+    for (spoil, said, hint) in [
+        (newer, "has schema 99", "use the release that wrote it"),
+        (cut, "is damaged", "`qcli backup` wrote can take its place"),
+        (text, "is not a SQLite database", "it was not touched"),
+    ] {
+        spoil(&env.db());
+        let before = fs::read(env.db()).unwrap();
+        for args in [
+            &["enqueue", "--", "true"][..],
+            &["list"],
+            &["work", "--drain"],
+        ] {
+            let answer = env.qcli(args).exits(5).says(said);
+            // However the lines are broken.
+            let words = answer
+                .stderr
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ");
+            assert!(words.contains(hint), "{words}");
+        }
+        assert!(
+            fs::read(env.db()).unwrap() == before,
+            "{said}: it was changed"
+        );
+        assert!(!env.db().with_file_name("queue.db-wal").exists(), "{said}");
+        fs::copy(&copy, env.db()).unwrap();
+        assert_eq!(
+            env.state(job),
+            "pending",
+            "put back, it is the store it was"
+        );
+    }
+}
+
 #[test]
 fn damage_anywhere_in_a_store_is_found_and_never_written_to() {
     // S1, T65: the first damaged page that a write meets is the last thing this process writes.

@@ -10,7 +10,7 @@ use queue_core::{
     store::sqlite::{OpenOptions, SqliteStore},
 };
 use rusqlite::Connection;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use std::{
     collections::BTreeSet,
     fs,
@@ -18,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use support::Stopped;
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -288,6 +289,50 @@ fn after_a_failed_write_nothing_more_is_acknowledged() {
         assert_eq!(all_jobs(&store), acknowledged);
         assert_sound(&store);
         store.enqueue(padded(), &SystemClock::new().now()).unwrap();
+    });
+}
+
+#[test]
+fn a_worker_whose_write_fails_says_so_and_stops_and_the_next_one_takes_up_its_job() {
+    // T65
+    let test =
+        "full_disk::a_worker_whose_write_fails_says_so_and_stops_and_the_next_one_takes_up_its_job";
+    apart::with_own_limits(test, |_| {
+        let env = support::test_env!();
+        let line = "echo x >> runs; while [ ! -e go ]; do sleep 0.01; done; exit 7";
+        let job = env.enqueue(&["--max-attempts", "1", "--shell", line]);
+        // Somebody who reads keeps the log from starting over below the limit.
+        let reader = Connection::open(env.db()).unwrap();
+        let look = "begin; select count(*) from job";
+        reader.execute_batch(look).unwrap();
+        let mut worker = env.spawn_worker(&[]);
+        support::wait_until("it is recorded", || {
+            !env.show(job)["attempts"][0]["pid"].is_null()
+        });
+        let large = "x".repeat(50_000);
+        for _ in 0..8 {
+            env.enqueue(&["--hold", "--", "true", &large]);
+        }
+
+        let pid = Pid::from_raw(worker.pid().try_into().unwrap());
+        let tight = Rlimit {
+            current: Some(200_000),
+            ..getrlimit(Resource::Fsize)
+        };
+        prlimit(pid, Resource::Fsize, tight).unwrap();
+        let other = env.enqueue(&["--", "true"]);
+        assert_eq!(worker.wait(), Stopped::Exited(5), "{}", worker.stderr());
+        let said = worker.stderr();
+        let words = "the store takes no more writes from this process";
+        assert_eq!(said.matches(words).count(), 1, "{said}");
+        assert_eq!(env.state(job), "in_progress");
+        assert_eq!(env.state(other), "pending");
+
+        env.file("go", "");
+        env.drain();
+        env.qcli(&["wait", &job.to_string()]).exits(7);
+        assert_eq!(env.state(other), "completed");
+        assert_eq!(env.read("runs"), "x\n");
     });
 }
 
