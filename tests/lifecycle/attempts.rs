@@ -4,6 +4,7 @@ use crate::home::home;
 use queue_core::job::{Command, NewJob};
 use queue_core::raw_text::RawText;
 use queue_core::{Class, State, Store, checkpoint};
+use rusqlite::Connection;
 use support::{Stopped, wait_until};
 
 #[test]
@@ -88,6 +89,32 @@ fn every_end_has_its_class_and_only_what_may_go_better_is_tried_again() {
         let seen = (row.class, last.exit_code, tried.len());
         assert_eq!(seen, (Some(class), code, attempts), "job {job}: {last:#?}");
     }
+}
+
+#[test]
+fn a_job_that_no_worker_can_read_fails_and_the_others_are_worked() {
+    // T27
+    let home = home!();
+    let before = home.add_shell("true");
+    let unreadable = home.add(NewJob {
+        max_attempts: 2.try_into().unwrap(),
+        backoff: "none".parse().unwrap(),
+        ..home.shell("touch ran")
+    });
+    let behind = home.add_shell("true");
+    let spoil = "update job_body set command = '{\"no\": such' where job = ?";
+    let other = Connection::open(home.env.db()).unwrap();
+    assert_eq!(other.execute(spoil, [unreadable.0]).unwrap(), 1);
+    let mut worker = home.worker(&["--drain=all", "-j", "1"]);
+    assert_eq!(worker.wait(), Stopped::Exited(0), "{}", worker.stderr());
+    for job in [before, behind] {
+        assert_eq!(home.job(job).state, State::Completed);
+    }
+    let row = home.ends(unreadable, State::Failed);
+    assert_eq!((row.class, row.attempt), (Some(Class::BadPayload), 2));
+    assert!(!home.env.work().join("ran").exists());
+    let shown = home.env.qcli(&["show", &unreadable.to_string()]).ok();
+    shown.prints("cannot be read");
 }
 
 #[test]
