@@ -1,10 +1,11 @@
 //! Coding agents as jobs: real workers, and programs that act like the agents.
 //!
 //! `rows` plays each scenario in `tests/fixtures/agents` and judges its log; `corpus` judges endings as
-//! they were captured; `reading` cuts the same bytes in every way. `start` and `sessions` have jobs of
-//! agents done by workers.
+//! they were captured; `reading` cuts the same bytes in every way. `start`, `sessions`, `limits` and `ending` have
+//! jobs of agents done by workers.
 
 mod corpus;
+mod ending;
 mod limits;
 mod reading;
 mod rows;

@@ -1,0 +1,62 @@
+//! Agents that end otherwise than they should.
+
+use support::{test_env, wait_until};
+
+use crate::scene::{calls, with_agent};
+
+#[test]
+fn an_agent_that_stays_after_it_said_that_it_is_done_is_ended_and_counts_as_done() {
+    // P10
+    let env = with_agent(test_env!(), "claude", "ok; sleep 600");
+    let config = env.root().join("home/config/qcli");
+    std::fs::create_dir_all(&config).unwrap();
+    let text = "[agents.claude]\nlinger = '100ms'\n";
+    std::fs::write(config.join("agents.toml"), text).unwrap();
+    let job = env.enqueue(&["--agent", "claude", "--prompt", "x"]);
+    env.drain();
+    let shown = env.show(job);
+    assert_eq!(shown["state"], "completed", "{shown:#}");
+    assert_eq!(shown["attempts"][0]["cost_usd"], 0.25);
+}
+
+#[test]
+fn an_exit_code_of_0_without_a_last_word_is_no_success_and_1_after_success_is_judged_by_the_words()
+{
+    // A4
+    let env = with_agent(test_env!(), "claude", "init");
+    let ask = ["--agent", "claude", "--prompt", "x", "--max-attempts", "1"];
+    let job = env.enqueue(&ask);
+    env.drain();
+    let shown = env.show(job);
+    assert_eq!(
+        (&shown["state"], &shown["class"]),
+        (&"failed".into(), &"crash".into())
+    );
+    assert!(shown["attempts"][0]["rule"].is_string());
+}
+
+#[test]
+fn an_adopter_reads_on_where_the_killed_worker_stopped_and_counts_once() {
+    let lines = "ok | head -n 2; while [ ! -e go ]; do sleep 0.05; done; ok | tail -n 1";
+    let env = with_agent(test_env!(), "claude", lines);
+    let job = env.enqueue(&["--agent", "claude", "--prompt", "x"]);
+    let worker = env.spawn_worker(&[]);
+    wait_until("the first answer is told", || {
+        env.show(job)["attempts"][0]["agent"]["turns"] == 1
+    });
+    worker.signal(rustix::process::Signal::KILL);
+    drop(worker);
+    let worker = env.spawn_worker(&[]);
+    env.file("go", "");
+    wait_until("it ended", || env.state(job) == "completed");
+    drop(worker);
+    let shown = env.show(job);
+    let attempt = &shown["attempts"][0];
+    assert_eq!(shown["attempts"].as_array().unwrap().len(), 1, "{shown:#}");
+    assert_eq!(
+        (&attempt["agent"]["turns"], &attempt["cost_usd"]),
+        (&1.into(), &0.25.into())
+    );
+    assert_eq!(attempt["agent"]["usage"]["opus"]["output"], 5);
+    assert_eq!(calls(&env).len(), 1);
+}
