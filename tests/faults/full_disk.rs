@@ -346,7 +346,7 @@ fn on_a_disk_that_turns_read_only_a_job_goes_on_and_its_outcome_is_told_when_it_
         let line =
             "echo x >> runs; while [ ! -e go ]; do sleep 0.01; done; echo done >> runs; exit 7";
         let job = env.enqueue(&["--max-attempts", "1", "--shell", line]);
-        let mut worker = env.spawn_worker(&["-j", "2"]);
+        let mut worker = env.spawn_worker(&["-j", "2", "--min-free-disk", "0"]);
         support::wait_until("it runs", || env.work().join("runs").exists());
         let store = open(disk);
         // A mount over the directory: the file system itself is not let go by the store's files.
