@@ -4,6 +4,7 @@
 //! commands call it and print what it returns. Everything here is a plain function: it asks no store, no clock and no
 //! terminal, and it never lets the value of a secret variable out.
 
+pub mod agent;
 pub mod cause;
 pub mod command;
 pub mod ended;

@@ -30,6 +30,21 @@ fn the_second_attempt_resumes_the_session_of_the_first() {
     let shown = env.show(job);
     assert_eq!(shown["attempts"][1]["rung"], "resume");
     assert_eq!(shown["attempts"][1]["session_id"], session);
+    let page = env.qcli(&["show"]).ok().stdout;
+    let rows: Vec<Vec<_>> = page
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let second = [
+        "2",
+        "resume",
+        "claude-success",
+        "1",
+        "$0.2500",
+        "opus",
+        session,
+    ];
+    assert!(rows.iter().any(|row| *row == second), "{page}");
 }
 
 #[test]

@@ -79,6 +79,10 @@ fn print(
         out.heading("Attempts")?;
         out.table(&attempts)?;
     }
+    if let Some(agents) = page.agents {
+        out.heading("Agent")?;
+        out.table(&agents)?;
+    }
     print_last_lines(args, context, detail)
 }
 

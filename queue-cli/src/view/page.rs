@@ -16,7 +16,7 @@ use queue_core::{
     units::{about_bytes, format_bytes, format_cpus, format_duration},
 };
 
-use super::{cause, command, ended, env, json, line};
+use super::{agent, cause, command, ended, env, json, line};
 use crate::output::{
     color::Role,
     table::{Cell, Column, Fields, Table, truncate},
@@ -33,6 +33,8 @@ pub struct Page {
     pub facts: Fields,
     /// Its attempts, oldest first; none where it was never claimed.
     pub attempts: Option<Table>,
+    /// What is known of those that a coding agent made; none where none did.
+    pub agents: Option<Table>,
     /// What it saved.
     pub checkpoints: Option<Fields>,
     /// Its environment, where that was asked for.
@@ -54,6 +56,7 @@ pub fn page(detail: &Detail, with_env: bool, times: Times) -> Page {
     Page {
         facts,
         attempts: (!detail.attempts.is_empty()).then(|| attempts(&detail.attempts, times)),
+        agents: agent::table(&detail.attempts),
         checkpoints: checkpoints(&detail.checkpoints, times),
         env: with_env.then(|| env_values(detail)),
     }
