@@ -15,6 +15,7 @@ mod discard;
 mod doctor;
 mod edit;
 mod enqueue;
+mod explain;
 mod export;
 mod failed;
 mod gate;
@@ -87,6 +88,7 @@ pub(crate) enum Verb {
     Logs(logs::Args),
     Wait(wait::Args),
     Why(why::Args),
+    Explain(explain::Args),
     Failed(failed::Args),
     Stats(stats::Args),
     Work(work::Args),
@@ -141,6 +143,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Logs(args) => logs::run(&args, context),
         Verb::Wait(args) => wait::run(&args, context),
         Verb::Why(args) => why::run(&args, context),
+        Verb::Explain(args) => explain::run(&args, context),
         Verb::Failed(args) => failed::run(&args, context),
         Verb::Stats(args) => stats::run(&args, context),
         Verb::Work(args) => work::run(&args.work, context),

@@ -81,3 +81,11 @@ fn last(store: &dyn Store, back: u32) -> Result<JobId, CliError> {
         CliError::not_found(message).hint("add one with `qcli enqueue -- COMMAND`")
     })
 }
+
+/// The error that a job has no attempt of that number.
+pub(crate) fn no_attempt(job: JobId, number: u32, last: u32) -> CliError {
+    CliError::not_found(format!(
+        "job {job} has no attempt {number}: its last one is {last}"
+    ))
+    .hint(format!("`qcli show {job}` lists its attempts"))
+}

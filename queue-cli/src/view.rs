@@ -11,6 +11,7 @@ pub mod ended;
 pub mod env;
 pub mod json;
 pub mod line;
+pub mod next;
 pub mod page;
 #[cfg(test)]
 mod samples;

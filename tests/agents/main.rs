@@ -2,10 +2,11 @@
 //!
 //! `rows` plays each scenario in `tests/fixtures/agents` and judges its log; `corpus` judges endings as
 //! they were captured; `reading` cuts the same bytes in every way. `start`, `sessions`, `limits` and `ending` have
-//! jobs of agents done by workers.
+//! jobs of agents done by workers, and `explain` asks why they were judged so.
 
 mod corpus;
 mod ending;
+mod explain;
 mod limits;
 mod reading;
 mod rows;

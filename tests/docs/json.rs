@@ -87,3 +87,12 @@ fn the_page_names_every_field_of_a_verdict() {
     let named = named("A verdict on an agent");
     assert_eq!(without_schema(fields(&verdict)), named);
 }
+
+#[test]
+fn the_page_names_every_field_of_an_explanation() {
+    let env = support::test_env!();
+    env.enqueue(&["--", "true"]);
+    env.drain();
+    let told = without_schema(fields(&env.json(&["explain"])));
+    assert_eq!(told, named("An explanation"));
+}

@@ -193,10 +193,7 @@ fn chosen<'a>(args: &Args, detail: &'a Detail) -> Result<Option<&'a Attempt>, Cl
     found.map(Some).ok_or_else(|| {
         let job = detail.summary.job.id;
         let last = detail.attempts.last().map_or(0, |last| last.number);
-        CliError::not_found(format!(
-            "job {job} has no attempt {number}: its last one is {last}"
-        ))
-        .hint(format!("`qcli show {job}` lists its attempts"))
+        resolve::no_attempt(job, number, last)
     })
 }
 
