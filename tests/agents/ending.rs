@@ -23,16 +23,34 @@ fn an_agent_that_stays_after_it_said_that_it_is_done_is_ended_and_counts_as_done
 fn an_exit_code_of_0_without_a_last_word_is_no_success_and_1_after_success_is_judged_by_the_words()
 {
     // A4
-    let env = with_agent(test_env!(), "claude", "init");
+    let lines = "[ $n -gt 1 ] || { init; exit 0; }; ok; exit 1";
+    let env = with_agent(test_env!(), "claude", lines);
     let ask = ["--agent", "claude", "--prompt", "x", "--max-attempts", "1"];
-    let job = env.enqueue(&ask);
+    let silent = env.enqueue(&ask);
     env.drain();
-    let shown = env.show(job);
+    let shown = env.show(silent);
     assert_eq!(
-        (&shown["state"], &shown["class"]),
-        (&"failed".into(), &"crash".into())
+        (&shown["state"], &shown["class"], &shown["exit_code"]),
+        (&"failed".into(), &"crash".into(), &0.into())
     );
-    assert!(shown["attempts"][0]["rule"].is_string());
+    assert_eq!(shown["attempts"][0]["rule"], "claude-no-result");
+    let done = env.enqueue(&ask);
+    env.drain();
+    let shown = env.show(done);
+    assert_eq!(
+        (&shown["state"], &shown["class"], &shown["exit_code"]),
+        (&"completed".into(), &serde_json::Value::Null, &1.into())
+    );
+    // Done, as it says; but the code that disagrees is not kept quiet.
+    let attempt = &shown["attempts"][0];
+    assert_eq!(attempt["rule"], "claude-suspect", "{attempt:#}");
+    let message = attempt["message"].as_str().unwrap();
+    assert!(message.starts_with("suspect: "), "{message}");
+    let told = env.json(&["explain"]);
+    assert_eq!(
+        told["next"][0]["remedies"][1],
+        format!("qcli requeue {done}")
+    );
 }
 
 #[test]
