@@ -117,10 +117,10 @@ pub enum Outcome {
     HandedBack,
     /// The process tree is gone because a cancel was asked for.
     Cancelled,
-    /// The attempt died with its worker. Counts as a stall, of which a job has so many as its
+    /// The attempt died with its worker, or found the session of its agent gone. Counts as a stall, of which a job has so many as its
     /// `max_stalls` says; a reboot does not, but more than [`MAX_REBOOTS`] in a row end the job.
     Stalled {
-        /// How that was noticed: lease_expired, worker_died, rebooted.
+        /// Which it was, or how it was noticed: lease_expired, worker_died, rebooted, session_missing.
         class: Class,
     },
 }

@@ -285,7 +285,7 @@ pub struct NewJob {
     pub after_in_batch: Vec<(usize, ParentEnd)>,
     /// The most attempts that count.
     pub max_attempts: NonZeroU32,
-    /// How often its worker may die under it before it fails.
+    /// How often it may stall before it fails: its worker died under it, or the session of its agent was gone.
     pub max_stalls: u32,
     /// The wait before another attempt.
     pub backoff: Backoff,
@@ -402,7 +402,7 @@ pub struct Job {
     pub attempt: u32,
     /// The most attempts that count.
     pub max_attempts: u32,
-    /// How often a worker died under it since the last requeue.
+    /// How often it stalled since the last requeue: its worker died under it, or the session of its agent was gone.
     pub stalls: u32,
     /// How often that may happen.
     pub max_stalls: u32,

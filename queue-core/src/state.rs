@@ -71,7 +71,7 @@ spelled_enum! {
         Limit = "limit",
         /// A stopping worker hands the lease back; the attempt does not count.
         HandBack = "hand_back",
-        /// The attempt died with its worker: tried again by policy, stalls are counted apart.
+        /// The attempt died with its worker, or its session was gone: tried again, stalls are counted apart.
         Rescue = "rescue",
         /// The process tree of a job whose cancel was asked for is gone.
         Abort = "abort",

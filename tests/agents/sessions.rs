@@ -48,6 +48,29 @@ fn the_second_attempt_resumes_the_session_of_the_first() {
 }
 
 #[test]
+fn a_session_that_is_gone_stalls_once_costs_no_attempt_and_a_new_one_begins() {
+    let lines = "case $n in 1) exit 1;; 2) echo \"No conversation found with session ID: $s\" >&2; exit 1;; esac; ok";
+    let env = with_agent(test_env!(), "claude", lines);
+    let ask = ["--agent", "claude", "--prompt", "x", "--backoff", "none"];
+    let job = env.enqueue(&ask);
+    env.qcli(&["work", "--drain=all"]).ok();
+    let shown = env.show(job);
+    assert_eq!(
+        (&shown["state"], &shown["attempt"], &shown["stalls"]),
+        (&"completed".into(), &2.into(), &1.into()),
+        "{shown:#}"
+    );
+    let rungs: Vec<_> = shown["attempts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|attempt| attempt["rung"].as_str().unwrap())
+        .collect();
+    assert_eq!(rungs, ["cold", "resume", "fresh"]);
+    env.qcli(&["show"]).ok().prints("1 of 3: session missing");
+}
+
+#[test]
 fn a_session_has_one_live_holder() {
     // A8: two-writers
     let env = with_agent(

@@ -4,8 +4,8 @@
 //! stands what came after an attempt, and why a job that failed is not tried again. Every command can be pasted.
 
 use queue_core::{
-    Job, State,
-    attempt::Attempt,
+    Class, Job, State,
+    attempt::{Attempt, MAX_REBOOTS},
     state::Disposition,
     store::{Detail, Summary},
 };
@@ -115,8 +115,11 @@ fn why_it_is_final(job: &Job, attempt: &Attempt) -> String {
         .class
         .map(|class| class.disposition(attempt.exit_code));
     match disposition {
+        Some(Disposition::Stall) if attempt.class == Some(Class::Rebooted) => {
+            format!("reboots ended more than {MAX_REBOOTS} attempts in a row")
+        }
         Some(Disposition::Stall) => format!(
-            "that happened {} times, and may {} times",
+            "it stalled {} times, and {} are let pass",
             job.stalls, job.max_stalls
         ),
         Some(Disposition::Fail) => "another attempt would end the same way".to_owned(),
@@ -134,7 +137,7 @@ fn why_it_is_final(job: &Job, attempt: &Attempt) -> String {
 mod tests {
     use super::super::samples::{self, NOON, noon_plus};
     use super::*;
-    use queue_core::{Class, Epoch, WaitReason, why::Cause};
+    use queue_core::{Epoch, WaitReason, why::Cause};
 
     fn follows(detail: &Detail, index: usize) -> Next {
         let attempt = &detail.attempts[index];
@@ -154,6 +157,17 @@ mod tests {
         assert_eq!(
             follows(&detail, 1).text,
             "The job failed: 3 of 3 attempts are used up."
+        );
+        detail.attempts[1].class = Some(Class::SessionMissing);
+        detail.summary.job.stalls = 4;
+        assert_eq!(
+            follows(&detail, 1).text,
+            "The job failed: it stalled 4 times, and 3 are let pass."
+        );
+        detail.attempts[1].class = Some(Class::Rebooted);
+        assert_eq!(
+            follows(&detail, 1).text,
+            "The job failed: reboots ended more than 10 attempts in a row."
         );
         detail.attempts[1].class = Some(Class::Refusal);
         let next = follows(&detail, 1);

@@ -231,15 +231,7 @@ fn put_settings(facts: &mut Fields, detail: &Detail) {
         ),
     );
     facts.add_if("if it fails", next_if_it_fails(job));
-    if job.stalls > 0 {
-        facts.add(
-            "stalls",
-            format!(
-                "{} of {}: its worker died under it",
-                job.stalls, job.max_stalls
-            ),
-        );
-    }
+    facts.add_if("stalls", stalls(job, &detail.attempts));
     let limits: Vec<String> = job.limits.iter().map(ToString::to_string).collect();
     facts.add_if("limits", some(&limits));
     let gates: Vec<String> = job.gates.iter().map(ToString::to_string).collect();
@@ -251,6 +243,26 @@ fn put_settings(facts: &mut Fields, detail: &Detail) {
         unique.map(|(key, span)| format!("{key} (while {span})")),
     );
     facts.add_if("options", some(&options(&detail.body.options)));
+}
+
+/// `2 of 3: worker died, session missing`; the reasons are those of the attempts that are still kept.
+fn stalls(job: &Job, attempts: &[Attempt]) -> Option<String> {
+    let is_stall = |class: &Class| {
+        let counts = !matches!(class, Class::Rebooted | Class::Interrupted | Class::Snoozed);
+        counts && class.disposition(None) == Disposition::Stall
+    };
+    let most = usize::try_from(job.stalls).unwrap_or(usize::MAX);
+    let newest_first = attempts.iter().rev().filter_map(|attempt| attempt.class);
+    let mut reasons = Vec::new();
+    for class in newest_first.filter(is_stall).take(most) {
+        let reason = ended::reason(Some(class), None);
+        if !reasons.contains(&reason) {
+            reasons.insert(0, reason);
+        }
+    }
+    let reasons = some(&reasons).map(|reasons| format!(": {reasons}"));
+    let (stalls, most) = (job.stalls, job.max_stalls);
+    (stalls > 0).then(|| format!("{stalls} of {most}{}", reasons.unwrap_or_default()))
 }
 
 /// What follows if the running attempt fails: the wait is known before, by the same arithmetic as the store's.
@@ -381,7 +393,12 @@ fn how_it_ended(attempt: &Attempt) -> Cell {
 }
 
 fn worker(attempt: &Attempt) -> String {
-    let is_dead = |class: Class| class.disposition(attempt.exit_code) == Disposition::Stall;
+    let is_dead = |class: Class| {
+        matches!(
+            class,
+            Class::LeaseLost | Class::LeaseExpired | Class::WorkerDied | Class::Rebooted
+        )
+    };
     match &attempt.adopted_by {
         // Who took it over found nothing that went on.
         Some(rescuer) if attempt.class.is_some_and(is_dead) => {
@@ -510,6 +527,35 @@ environment  API_TOKEN, LANG
         );
         detail.attempts[1].class = Some(Class::WorkerDied);
         assert_eq!(worker(&detail.attempts[1]), "desk-1, rescued by desk-2");
+        detail.attempts[1].class = Some(Class::SessionMissing);
+        assert_eq!(worker(&detail.attempts[1]), "desk-1, adopted by desk-2");
+    }
+
+    #[test]
+    fn stalls_are_named_by_what_they_were() {
+        let mut detail = samples::failed();
+        assert!(!facts(&detail).contains("stalls"));
+        detail.summary.job.stalls = 1;
+        detail.attempts[0].class = Some(Class::WorkerDied);
+        let text = facts(&detail);
+        assert!(
+            text.contains("stalls       1 of 3: worker died\n"),
+            "{text}"
+        );
+        detail.summary.job.stalls = 2;
+        detail.attempts[1].class = Some(Class::SessionMissing);
+        let text = facts(&detail);
+        assert!(
+            text.contains("stalls       2 of 3: worker died, session missing\n"),
+            "{text}"
+        );
+        // One from before a requeue is no stall of this run.
+        detail.summary.job.stalls = 1;
+        let text = facts(&detail);
+        assert!(
+            text.contains("stalls       1 of 3: session missing\n"),
+            "{text}"
+        );
     }
 
     #[test]

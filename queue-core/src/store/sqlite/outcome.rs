@@ -153,8 +153,9 @@ fn decide(job: &Job, report: &Report, facts: &Facts, now: Timestamp) -> (Verb, J
     }
 }
 
-/// A job whose attempt died with its worker. That is not the job's fault, unless it keeps
-/// happening: the bounds end one that takes its worker, or the machine, along each time.
+/// A job whose attempt died with its worker, or found the session of its agent gone. That is not the
+/// job's fault, unless it keeps happening: the bounds end one that takes its worker, or the machine,
+/// along each time.
 fn stalled(mut job: Job, class: Class, reboots: u32, now: Timestamp) -> (Verb, Job) {
     job.class = Some(class);
     job.attempt = job.attempt.saturating_sub(1);
