@@ -30,6 +30,10 @@ fn a_limit_is_explained_by_its_rule_and_the_gate_that_is_waited_for() {
         "{text}"
     );
     assert_eq!(next["remedies"][0], "qcli gate open claude");
+    // Programs get exact times, on a terminal too.
+    let on_terminal = env.on_terminal(200, &["explain", &id, "--json"]);
+    let on_terminal: serde_json::Value = serde_json::from_str(&on_terminal).unwrap();
+    assert_eq!(on_terminal["next"], told["next"]);
     let page = env.qcli(&["explain", &id]).ok();
     let rule = told["rule"].as_str().unwrap();
     let note = told["rule_note"].as_str().unwrap();

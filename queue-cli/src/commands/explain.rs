@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output::table::Fields;
+use crate::output::time::Times;
 use crate::resolve;
 use crate::selector::Selector;
 use crate::view::next::{self, Next};
@@ -87,7 +88,12 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
         .rule
         .as_ref()
         .is_some_and(|rule| rule.outcome == Judged::Suspect);
-    let next = next::after(&detail, attempt, is_suspect, context.out.times());
+    // What a program reads has exact times, on a terminal too.
+    let times = match context.out.is_json() {
+        true => Times::new(context.out.times().now(), false),
+        false => context.out.times(),
+    };
+    let next = next::after(&detail, attempt, is_suspect, times);
     if context.out.is_json() {
         let answer = answer(&detail, &found, &next, context);
         context.out.json(&answer)?;
