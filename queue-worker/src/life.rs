@@ -23,13 +23,18 @@ pub(crate) struct Life {
 impl Life {
     /// Begins to prove that `worker`, which is this process, lives.
     pub(crate) fn begin(layout: &Layout, worker: WorkerId) -> io::Result<Self> {
+        let path = layout.worker_lock(worker);
+        // Locked before it has its name: whoever looked in between would take us for dead, and hold
+        // the lock for that moment.
+        let draft = path.with_extension("new");
         let lock = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(layout.worker_lock(worker))?;
+            .open(&draft)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        fs::rename(&draft, &path)?;
         Ok(Self { _lock: lock })
     }
 }
@@ -49,7 +54,36 @@ pub(crate) fn forget(layout: &Layout, worker: WorkerId) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use super::*;
+
+    #[test]
+    fn a_worker_that_begins_is_never_taken_for_dead() {
+        // P6
+        let dir = tempfile::tempdir().unwrap();
+        let db = dir.path().join("queue.db");
+        fs::write(&db, "").unwrap();
+        let layout = Layout::beside(&db).unwrap();
+        let (now, last) = (AtomicI64::new(1), 500);
+        std::thread::scope(|scope| {
+            let looks = scope.spawn(|| {
+                while now.load(Ordering::Relaxed) < last {
+                    let worker = WorkerId(now.load(Ordering::Relaxed));
+                    assert!(!is_over(&layout, worker), "worker {worker} has just begun");
+                }
+            });
+            let begin = |number| {
+                now.store(number, Ordering::Relaxed);
+                Life::begin(&layout, WorkerId(number))
+            };
+            let lives: io::Result<Vec<Life>> = (1..last).map(begin).collect();
+            now.store(last, Ordering::Relaxed);
+            looks.join().unwrap();
+            // Only now they end.
+            assert_eq!(lives.unwrap().len(), 499);
+        });
+    }
 
     #[test]
     fn a_worker_lives_for_as_long_as_it_holds_its_lock() {
