@@ -7,7 +7,7 @@ use crate::dice::Dice;
 use crate::guard::Guard;
 use crate::jobs;
 use crate::mischief::Temper;
-use crate::processes::{self, Found};
+use crate::processes::{self, Found, Role};
 use crate::scene;
 use queue_core::store::Filter;
 use queue_core::store::sqlite::{OpenOptions, SqliteStore};
@@ -300,9 +300,20 @@ impl World {
             .collect();
         self.stop_workers();
         self.wait(LEAVE, |world| world.processes().is_empty());
-        let left = self.processes().into_iter();
-        let left =
-            left.map(|process| format!("a process is left: {:?} {}", process.role, process.words));
+        let left: Vec<String> = self
+            .processes()
+            .into_iter()
+            .map(|process| {
+                let words = format!("a process is left: {:?} {}", process.role, process.words);
+                match process.role {
+                    Role::Job(attempt) => match attempt.split('-').next().map(str::parse) {
+                        Some(Ok(job)) => scene::of(self, JobId(job), &words),
+                        _ => words,
+                    },
+                    _ => words,
+                }
+            })
+            .collect();
         stuck.into_iter().chain(left).collect()
     }
 

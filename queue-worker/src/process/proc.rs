@@ -63,13 +63,22 @@ pub(crate) fn read(pid: u32) -> Option<Process> {
     parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// Whether execve(2) has put the environment of a process in place, an empty one included. So also
+/// of one that is gone, which has none to wait for.
+pub(crate) fn has_environment(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| {
+            let env_end = *fields(&stat)?.get(51 - 3)?;
+            Some(env_end != "0")
+        })
+        .unwrap_or(true)
+}
+
 /// Reads `/proc/PID/stat` (proc_pid_stat(5)): the fields after the last `)`, because the name
 /// before it may hold anything.
 fn parse(pid: u32, stat: &[u8]) -> Option<Process> {
-    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(&stat[name_end + 1..]).ok()?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    // Field 3, the state, is the first of the rest.
+    let fields = fields(stat)?;
     let field = |number: usize| fields.get(number - 3).copied();
     let threads: u32 = field(20)?.parse().ok()?;
     // A process whose first thread has ended is a zombie to look at and runs on in the others.
@@ -83,6 +92,13 @@ fn parse(pid: u32, stat: &[u8]) -> Option<Process> {
         started: field(22)?.parse().ok()?,
         has_memory: field(23) != Some("0"),
     })
+}
+
+/// The fields from the third one on, the state.
+fn fields(stat: &[u8]) -> Option<Vec<&str>> {
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(&stat[name_end + 1..]).ok()?;
+    Some(rest.split_ascii_whitespace().collect())
 }
 
 /// Signals a process if it is still the one that was seen.
@@ -105,6 +121,21 @@ pub(crate) fn signal(process: &Process, signals: &[Signal]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_environment_is_in_place_also_where_it_is_empty() {
+        let mut bare = std::process::Command::new("/bin/sleep")
+            .arg("600")
+            .env_clear()
+            .spawn()
+            .unwrap();
+        // Once spawn has returned, the program runs.
+        assert!(has_environment(bare.id()));
+        assert!(has_environment(std::process::id()));
+        bare.kill().unwrap();
+        bare.wait().unwrap();
+        assert!(has_environment(bare.id()), "gone: nothing to wait for");
+    }
 
     #[test]
     fn fields_are_read_behind_the_last_bracket() {

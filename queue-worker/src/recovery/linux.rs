@@ -14,7 +14,7 @@ use rustix::process::Signal;
 
 use super::Traces;
 use crate::cgroup::Hold;
-use crate::process::proc::{Process, present, processes, read, signal};
+use crate::process::proc::{Process, has_environment, present, processes, read, signal};
 
 /// The search for one attempt's processes.
 pub(super) struct Hunt {
@@ -113,21 +113,25 @@ impl Hunt {
             .collect())
     }
 
-    /// `None` where it cannot be told: between the moment when execve(2) gives a process its new
-    /// memory and the one when it has put the environment there, the process seems to have neither
-    /// environment nor arguments (`env_end` in fs/proc/base.c). A shim that dies right after the
-    /// start leaves its job there.
+    /// `None` where it cannot be told: from the moment when execve(2) gives a process its new memory
+    /// until it has put the environment there, the process seems to have none (`env_end` in
+    /// fs/proc/base.c). A shim that dies right after the start leaves its job there.
     fn is_proven_by_itself(&self, process: &Process) -> io::Result<Option<bool>> {
         if self.first == Some(process.identity()) {
             return Ok(Some(true));
         }
-        let read = |name| present(fs::read(format!("/proc/{}/{name}", process.pid)));
-        let environment = read("environ")?.unwrap_or_default();
-        let is_bare = environment.is_empty() && process.has_memory;
-        if is_bare && read("cmdline")?.is_some_and(|arguments| arguments.is_empty()) {
-            return Ok(None);
+        let environment = || present(fs::read(format!("/proc/{}/environ", process.pid)));
+        let Some(mut variables) = environment()? else {
+            return Ok(Some(false));
+        };
+        if variables.is_empty() && process.has_memory {
+            if !has_environment(process.pid) {
+                return Ok(None);
+            }
+            // It is in place now, and may be empty all the same.
+            variables = environment()?.unwrap_or_default();
         }
-        Ok(Some(carries(&environment, &self.marks)))
+        Ok(Some(carries(&variables, &self.marks)))
     }
 
     /// A group keeps its number for as long as one member lives, so one proven member proves all.
