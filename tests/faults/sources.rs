@@ -86,6 +86,8 @@ fn nobody_but_sqlite_opens_the_database() {
         "store/sqlite.rs",
         // Makes the empty target of a backup, which must not exist before.
         "store/sqlite/upkeep.rs",
+        // Asks whether the disk has room, with a file of its own that is gone at once.
+        "store/sqlite/fault.rs",
     ];
     let in_engine = breaches(&known, |line| {
         FILE_VERBS.iter().any(|verb| line.contains(verb))
@@ -126,9 +128,10 @@ fn whoever_reads_to_write_locks_first() {
     ];
     let deferred = breaches(&known, |line| {
         let line = line.to_lowercase();
-        let begins = line.contains("begin") && line.contains('"');
-        (begins && !line.contains("begin immediate") && line.contains("\"begin"))
-            || line.contains("deferred")
+        let begins = line.contains("\"begin ") || line.contains("\"begin\"");
+        (begins && !line.contains("begin immediate"))
+            || line.contains("begin deferred")
+            || line.contains("behavior::deferred")
             || line.contains(".transaction()")
             || line.contains("unchecked_transaction")
     });

@@ -52,10 +52,10 @@ fn frozen_before_the_start(more: &[&str]) {
     let job = home.add_shell(
         "echo $QUEUE_EPOCH >> began; echo $$ > pid; while [ ! -e go ]; do sleep 0.01; done",
     );
-    // Its second transaction: the first one makes it known to the store.
+    // Its third transaction: by the first two the store knows the worker and what it may use.
     let args = [&["-j", "1", "--lease", LEASE, "--name", "late"], more].concat();
     let mut command = home.env.worker_command(&args);
-    command.env("QUEUE_FAILPOINT", "transaction.committed:2:stop");
+    command.env("QUEUE_FAILPOINT", "transaction.committed:3:stop");
     let mut late = home.env.spawn(command);
     support::wait_until("it claims", || home.job(job).state == State::InProgress);
     let args = [&["-j", "1", "--lease", LEASE, "--name", "fresh"], more].concat();
