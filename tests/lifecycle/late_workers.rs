@@ -52,7 +52,8 @@ fn frozen_before_the_start(more: &[&str]) {
     let job = home.add_shell(
         "echo $QUEUE_EPOCH >> began; echo $$ > pid; while [ ! -e go ]; do sleep 0.01; done",
     );
-    // Its third transaction: by the first two the store knows the worker and what it may use.
+    // Its third transaction: the first makes it known, and the first cycle claims nothing, because
+    // nothing is started before the worker has looked at what the machine has free.
     let args = [&["-j", "1", "--lease", LEASE, "--name", "late"], more].concat();
     let mut command = home.env.worker_command(&args);
     command.env("QUEUE_FAILPOINT", "transaction.committed:3:stop");
