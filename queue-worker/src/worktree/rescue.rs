@@ -11,7 +11,7 @@ use super::WorktreeError;
 use super::git::{Git, GitError};
 use super::marker::Marker;
 use super::repository::Repository;
-use super::snapshot::{self, Bytes};
+use super::snapshot::{self, Bytes, Snapshot};
 
 /// Where rescues are kept.
 const REFS: &str = "refs/queue/rescue";
@@ -45,19 +45,13 @@ pub fn save(tree: &Path, marker: &Marker, attempt: u32) -> Result<Vec<String>, W
     failpoint::hit("rescue.taken");
     let job = marker.job;
     let mut saved = Vec::new();
-    let head = taken.head.clone();
     let top = if taken.is_dirty || taken.staged.is_some() {
-        let mut parents: Vec<String> = head.clone().into_iter().collect();
-        if let Some(staged) = &taken.staged {
-            let on: Vec<&str> = head.as_deref().into_iter().collect();
-            let message = format!("staged by job {job}, attempt {attempt}");
-            parents.push(snapshot::commit(&git, staged, &on, &message)?);
-        }
-        let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
-        let message = format!("uncommitted work of job {job}, attempt {attempt}");
-        Some(snapshot::commit(&git, &taken.files, &parents, &message)?)
+        Some(match earlier(&git, job, &taken)? {
+            Some(commit) => commit,
+            None => commit(&git, job, attempt, &taken)?,
+        })
     } else {
-        head
+        taken.head
     };
     let branch = tip(&git, &marker.branch)?;
     for commit in [top, branch].into_iter().flatten() {
@@ -67,6 +61,43 @@ pub fn save(tree: &Path, marker: &Marker, attempt: u32) -> Result<Vec<String>, W
         }
     }
     Ok(saved)
+}
+
+/// The rescue of the same work that a removal which did not get to its end has left. To look at the
+/// work again makes another commit as soon as the clock shows another second.
+fn earlier(git: &Git, job: i64, taken: &Snapshot) -> Result<Option<String>, GitError> {
+    let below = format!("{REFS}/{job}");
+    let format = "--format=%(objectname) %(tree) %(parent)";
+    for line in git.text(&["for-each-ref", format, &below])?.lines() {
+        let mut fields = line.split_ascii_whitespace().map(str::to_owned);
+        let (commit, files) = (fields.next(), fields.next());
+        let parents: Vec<String> = fields.collect();
+        let (on, beside) = parents.split_at(parents.len().min(usize::from(taken.head.is_some())));
+        let staged = match beside.first() {
+            Some(staged) => Some(git.text(&["rev-parse", &format!("{staged}^{{tree}}")])?),
+            None => None,
+        };
+        if files.as_ref() == Some(&taken.files)
+            && on.first() == taken.head.as_ref()
+            && staged == taken.staged
+        {
+            return Ok(commit);
+        }
+    }
+    Ok(None)
+}
+
+/// Makes a commit of work that was never committed, with what was staged as its second parent.
+fn commit(git: &Git, job: i64, attempt: u32, taken: &Snapshot) -> Result<String, GitError> {
+    let on: Vec<&str> = taken.head.as_deref().into_iter().collect();
+    let message = format!("uncommitted work of job {job}, attempt {attempt}");
+    let Some(staged) = &taken.staged else {
+        return snapshot::commit(git, &taken.files, &on, &message);
+    };
+    let beside = format!("staged by job {job}, attempt {attempt}");
+    let beside = snapshot::commit(git, staged, &on, &beside)?;
+    let parents: Vec<&str> = on.into_iter().chain([beside.as_str()]).collect();
+    snapshot::commit(git, &taken.files, &parents, &message)
 }
 
 /// Whether a rescue, or anything but the job's own branch, keeps `commit`.
