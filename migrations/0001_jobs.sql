@@ -36,6 +36,7 @@ create table lane (
   limits          text not null,            -- JSON array of {name, cost}, sorted; '[]' for none
   gates           text not null default '[]', -- JSON array of names, sorted
   concurrency_key text not null,            -- '' for none
+  directory       text not null,            -- JSON; '' for none
   priority        integer not null,
   head            integer,                  -- position of the first pending job, if there is one
   rank            integer,                  -- lower goes first
@@ -46,7 +47,7 @@ create table lane (
   check ((head is null) = (rank is null)),
   check ((shut_at is null) = (shut_until is null)),
   check ((shut_at is not null) = ((shut_by is not null) + (shut_by_gate is not null))),
-  unique (queue, kind, limits, gates, concurrency_key, priority)
+  unique (queue, kind, limits, gates, concurrency_key, directory, priority)
 ) strict;
 
 -- Which lanes can be claimed from, best first?
@@ -117,6 +118,7 @@ create table job (
   unique_key          text,
   unique_while        text check (unique_while in ('queued', 'live', 'kept')),
   concurrency_key     text not null default '',     -- '' for none
+  directory           text not null default '',     -- JSON: what it has to itself; '' for none
   waiting_on          integer not null default 0 check (waiting_on >= 0),
   held_at             integer,
   cancel_requested_at integer,
@@ -147,6 +149,9 @@ create index job_running on job (queue) where state = 'in_progress';
 -- Who takes the places of a concurrency key?
 create index job_key on job (concurrency_key)
   where state = 'in_progress' and concurrency_key <> '';
+-- Who has a directory to itself?
+create index job_directory on job (directory)
+  where state = 'in_progress' and directory <> '';
 -- What has waited longer than it may?
 create index job_expiring on job (expires_at)
   where expires_at is not null and state in ('scheduled', 'pending', 'blocked');

@@ -5,6 +5,7 @@
 //! passed) is refused here; what only the store knows is refused by it.
 
 pub(crate) mod agent;
+pub(crate) mod directory;
 pub(crate) mod file;
 pub(crate) mod line;
 pub(crate) mod parse;
@@ -171,7 +172,7 @@ pub(crate) struct JobArgs {
     )]
     pub(crate) unique_while: Option<UniqueWhile>,
 
-    /// When the key is taken: `skip` (print that job's number), `replace` the command, directory, environment, options and tags of that job while it waits (all else of it stays), or `error` [default: skip]
+    /// When the key is taken: `skip` (print that job's number), `replace` the command with its gates, the directory, environment, options and tags of that job while it waits (all else of it stays), or `error` [default: skip]
     #[arg(long, value_name = "WAY", requires = "unique", help_heading = "Limits")]
     pub(crate) on_conflict: Option<OnConflict>,
 
@@ -186,6 +187,11 @@ pub(crate) struct JobArgs {
     /// Run one job with this key at a time, or as many as `qcli limit key` allows
     #[arg(long, value_name = "KEY", help_heading = "Limits")]
     pub(crate) concurrency_key: Option<String>,
+
+    /// Let an agent share its directory with others: without this and without `--worktree`, jobs of agents take turns in
+    /// one checkout
+    #[arg(long, conflicts_with = "worktree", help_heading = "Limits")]
+    pub(crate) share_dir: bool,
 
     #[command(flatten)]
     pub(crate) agent: AgentArgs,
@@ -253,6 +259,7 @@ impl JobArgs {
             agent::recognise(&mut job, site.agents);
         }
         agent::pass_gates(&mut job, site.agents);
+        directory::settle(&mut job);
         Ok(job)
     }
 
@@ -426,6 +433,7 @@ impl JobArgs {
             on_leftover: self.on_leftover,
             direct: self.direct,
             no_retry: self.no_retry_on.clone(),
+            share_dir: self.share_dir,
             worktree: None,
             agent: None,
         })

@@ -152,8 +152,9 @@ spelled_enum! {
     OnConflict, "way to settle a conflict" {
         /// Add nothing and give the id of the one that is there.
         Skip = "skip",
-        /// Give the waiting job the new command, directory, environment, options and tags; its
-        /// queue, name, priority, limits, start, retries and parents stay as they are. One that
+        /// Give the waiting job the new command with its gates, the new directory, environment,
+        /// options and tags; its queue, name, priority, limits, start, retries and parents stay as
+        /// they are. One that
         /// runs is not touched, but refused.
         Replace = "replace",
         /// Refuse the new job.
@@ -252,6 +253,9 @@ pub struct RunOptions {
     /// Exit codes that are never tried again, beside those of the default policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub no_retry: Vec<i32>,
+    /// Share its directory with others, where it would have had it to itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub share_dir: bool,
     /// Run in a worktree of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worktree: Option<Worktree>,
@@ -299,6 +303,9 @@ pub struct NewJob {
     pub gates: Vec<GateName>,
     /// Jobs with the same key share its places: one, unless set otherwise.
     pub concurrency_key: Option<String>,
+    /// A directory that it has to itself while it runs: no two jobs that name the same one run at
+    /// a time. The path says which one; nothing is looked up.
+    pub directory: Option<RawText>,
     /// Labels to find it by.
     pub tags: BTreeMap<String, String>,
     /// The directory it runs in.
@@ -340,6 +347,7 @@ impl NewJob {
             limits: Vec::new(),
             gates: Vec::new(),
             concurrency_key: None,
+            directory: None,
             tags: BTreeMap::new(),
             cwd: RawText::from("/"),
             env: BTreeMap::new(),
@@ -420,6 +428,8 @@ pub struct Job {
     pub unique: Option<(String, UniqueWhile)>,
     /// The key whose places it shares.
     pub concurrency_key: Option<String>,
+    /// The directory that it has to itself while it runs.
+    pub directory: Option<RawText>,
     /// Tokens it needs to start.
     pub limits: Vec<LimitUse>,
     /// Gates it passes to start, by name.

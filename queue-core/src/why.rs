@@ -7,6 +7,7 @@ use crate::{
     clock::Timestamp,
     gate::{Closing, GateName},
     job::{Job, JobId, ParentEnd},
+    raw_text::RawText,
     state::{State, WaitReason},
     units::format_duration,
     worker::Shortage,
@@ -61,6 +62,13 @@ pub enum Cause {
         running: Vec<JobId>,
         /// How many places there are.
         places: u32,
+    },
+    /// Another job has the directory that it is to have to itself.
+    DirectoryTaken {
+        /// The directory.
+        directory: RawText,
+        /// The job that has it.
+        by: JobId,
     },
     /// A token bucket is empty.
     LimitEmpty {
@@ -163,6 +171,7 @@ impl Cause {
             } => {
                 format!("key {key} is full ({}/{places})", running.len())
             }
+            Cause::DirectoryTaken { by, .. } => format!("job {by} has its directory"),
             Cause::LimitEmpty { limit, until } => {
                 format!("waiting for limit {limit}, {}", within(*until, now))
             }

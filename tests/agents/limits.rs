@@ -22,7 +22,7 @@ fn ten_jobs(lines: &str) -> (TestEnv, Vec<i64>) {
         "[agents.claude]\nstagger = '0s'\n",
     )
     .expect("it is there");
-    let ask = ["--agent", "claude", "--prompt", "x"];
+    let ask = ["--agent", "claude", "--prompt", "x", "--share-dir"];
     let jobs = (0..10).map(|_| env.enqueue(&ask)).collect();
     (env, jobs)
 }

@@ -91,6 +91,7 @@ fn a_session_has_one_live_holder() {
         "go on",
         "--session",
         "5a0d3f6e-1c2b-4d5e-8f90-a1b2c3d4e5f6",
+        "--share-dir",
     ];
     let first = env.enqueue(&ask);
     let worker = env.spawn_worker(&["-j", "2"]);

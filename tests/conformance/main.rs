@@ -12,6 +12,7 @@ mod claim;
 mod clock_changes;
 mod concurrency;
 mod dependencies;
+mod directories;
 mod edit;
 mod enqueue;
 mod fence;

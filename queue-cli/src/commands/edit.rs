@@ -22,7 +22,7 @@ use crate::exit_code::ExitCode;
 use crate::moment;
 use crate::new_job::agent::{self, AgentArgs, task_of};
 use crate::new_job::parse::{self, AfterArg};
-use crate::new_job::{Site, millis};
+use crate::new_job::{Site, directory, millis};
 use crate::resolve;
 use crate::selector::Selector;
 
@@ -148,6 +148,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "concurrency_key", help_heading = "Limits")]
     no_concurrency_key: bool,
 
+    /// Share its directory with others, or with `false` no more: jobs of agents take turns in one checkout
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Limits")]
+    share_dir: Option<bool>,
+
     /// Run in this directory
     #[arg(short = 'C', long, value_name = "DIR", help_heading = "What to run")]
     cwd: Option<PathBuf>,
@@ -230,6 +234,7 @@ impl Args {
             command: self.command(),
             cwd: cwd.map(|dir| dir.into_os_string().into()),
             options: None,
+            directory: None,
         })
     }
 
@@ -272,6 +277,9 @@ impl Args {
             || self.cpu.is_some()
             || self.shell.is_some()
             || !self.argv.is_empty()
+            // What a job has to itself hangs on all of these.
+            || self.cwd.is_some()
+            || self.share_dir.is_some()
             || self.agent.is_given()
     }
 
@@ -306,6 +314,10 @@ impl Args {
             Some(Command::Argv(words)) => options.agent = context.agents.recognise(words),
             Some(_) => options.agent = None,
         }
+        if let Some(command) = edit.command.as_ref().or(body.command.as_ref().ok()) {
+            let cwd = edit.cwd.as_ref().unwrap_or(&body.cwd);
+            edit.directory = Some(directory::own(command, &options, cwd));
+        }
         edit.options = Some(options);
         Ok(edit)
     }
@@ -318,6 +330,7 @@ impl Args {
             log_cap: self.log_cap.or(options.log_cap),
             memory_bytes: self.mem.or(options.memory_bytes),
             cpu_millis: self.cpu.or(options.cpu_millis),
+            share_dir: self.share_dir.unwrap_or(options.share_dir),
             ..options
         }
     }

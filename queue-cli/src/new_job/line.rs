@@ -19,6 +19,7 @@ use queue_core::{Command, NewJob};
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::agent::{self, AgentArgs};
+use super::directory;
 use super::parse::{self, AfterArg};
 use super::worktree::WorktreeArgs;
 use super::{Site, millis};
@@ -67,6 +68,7 @@ pub(crate) struct Line {
     limit: Option<OneOrMany<String>>,
     gate: Option<OneOrMany<String>>,
     concurrency_key: Option<String>,
+    share_dir: Option<bool>,
     worktree: Option<bool>,
     base: Option<String>,
     branch: Option<String>,
@@ -128,6 +130,7 @@ impl Line {
         self.bound(&mut job)?;
         self.isolate(&mut job)?;
         agent::pass_gates(&mut job, site.agents);
+        directory::settle(&mut job);
         let after = self
             .after
             .map(|after| after.0.into_iter().map(|field| field.0).collect());
@@ -316,6 +319,7 @@ impl Line {
         if self.concurrency_key.is_some() {
             job.concurrency_key = self.concurrency_key.take();
         }
+        set(&mut job.options.share_dir, self.share_dir);
         Ok(())
     }
 }

@@ -67,6 +67,16 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
                 places.saturating_add(1)
             )],
         ),
+        Cause::DirectoryTaken { directory, by } => passing(
+            format!(
+                "Job {by} works in {}, and agents take turns in one directory.",
+                directory.to_lossy()
+            ),
+            [
+                format!("qcli show {by}"),
+                format!("qcli edit {id} --share-dir"),
+            ],
+        ),
         Cause::LimitEmpty { limit, until } => passing(
             format!(
                 "Limit `{limit}` has no token left for it before {}.",
@@ -310,6 +320,7 @@ fn kind(cause: &Cause) -> &'static str {
         Cause::QueuePaused { .. } => "queue_paused",
         Cause::QueueFull { .. } => "queue_full",
         Cause::KeyFull { .. } => "key_full",
+        Cause::DirectoryTaken { .. } => "directory_taken",
         Cause::LimitEmpty { .. } => "limit_empty",
         Cause::GateClosed { .. } => "gate_closed",
         Cause::GateProbed { .. } => "gate_probed",
@@ -407,6 +418,10 @@ mod tests {
                 key: "repo".into(),
                 running: vec![JobId(1), JobId(2)],
                 places: 2,
+            },
+            Cause::DirectoryTaken {
+                directory: "/src/site".into(),
+                by: JobId(3),
             },
             Cause::LimitEmpty {
                 limit: "api".into(),

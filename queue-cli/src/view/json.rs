@@ -75,6 +75,7 @@ pub struct JobJson<'a> {
     limits: &'a [LimitUse],
     gates: &'a [GateName],
     concurrency_key: Option<&'a str>,
+    directory: Option<String>,
     unique_key: Option<&'a str>,
     log: Option<&'a str>,
 }
@@ -118,6 +119,7 @@ pub fn job(summary: &Summary, now: Timestamp) -> JobJson<'_> {
         limits: &job.limits,
         gates: &job.gates,
         concurrency_key: job.concurrency_key.as_deref(),
+        directory: job.directory.as_ref().map(RawText::to_lossy),
         unique_key: job.unique.as_ref().map(|(key, _)| key.as_str()),
         log: last.and_then(log_of),
     }

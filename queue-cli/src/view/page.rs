@@ -10,6 +10,7 @@ use queue_core::{
     attempt::{Attempt, Progress, ResourceUsage},
     checkpoint::Checkpoint,
     job::RunOptions,
+    raw_text::RawText,
     retry,
     state::Disposition,
     store::{Detail, Summary},
@@ -237,6 +238,7 @@ fn put_settings(facts: &mut Fields, detail: &Detail) {
     let gates: Vec<String> = job.gates.iter().map(ToString::to_string).collect();
     facts.add_if("gates", some(&gates));
     facts.add_if("concurrency key", job.concurrency_key.as_deref());
+    facts.add_if("alone in", job.directory.as_ref().map(RawText::to_lossy));
     let unique = job.unique.as_ref();
     facts.add_if(
         "unique key",
@@ -285,6 +287,7 @@ fn options(options: &RunOptions) -> Vec<String> {
         on_leftover,
         direct,
         no_retry,
+        share_dir,
         worktree,
         agent,
     } = options;
@@ -306,6 +309,7 @@ fn options(options: &RunOptions) -> Vec<String> {
         direct.then(|| "direct".to_owned()),
         agent.as_ref().map(|agent| format!("read as {agent}")),
         some(&codes).map(|codes| format!("no retry after exit code {codes}")),
+        share_dir.then(|| "shares its directory".to_owned()),
         worktree.as_ref().map(|_| "worktree".to_owned()),
     ]
     .into_iter()
@@ -339,7 +343,7 @@ fn env_names(detail: &Detail) -> Option<String> {
 fn env_values(detail: &Detail) -> Fields {
     let mut fields = Fields::new();
     for (name, value) in &detail.body.env {
-        let shown = env::shown(name, value).map(queue_core::raw_text::RawText::to_lossy);
+        let shown = env::shown(name, value).map(RawText::to_lossy);
         fields.add(name, shown.unwrap_or_else(|| env::HIDDEN.to_owned()));
     }
     fields

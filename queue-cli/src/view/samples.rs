@@ -43,6 +43,7 @@ pub(super) fn job(state: State) -> Job {
         lease_expires_at: None,
         unique: None,
         concurrency_key: None,
+        directory: None,
         limits: Vec::new(),
         gates: Vec::new(),
         waiting_on: 0,

@@ -34,6 +34,8 @@ pub struct Edit {
     pub gates: Option<Vec<GateName>>,
     /// The new concurrency key, or none.
     pub concurrency_key: Option<Option<String>>,
+    /// The directory it is to have to itself while it runs, or none.
+    pub directory: Option<Option<RawText>>,
     /// Labels to set.
     pub set_tags: BTreeMap<String, String>,
     /// Labels to take away.

@@ -11,6 +11,7 @@ mod claim;
 mod connection;
 mod cycle;
 mod dependencies;
+mod directories;
 mod enqueue;
 mod fault;
 mod files;

@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     gate::GateName,
     job::{JobId, LimitUse},
-    raw_text::{from_hex, to_hex},
+    raw_text::{RawText, from_hex, to_hex},
     state::{Class, State, WaitReason},
     store::{Archived, Import, Imported},
 };
@@ -199,6 +199,10 @@ fn import_one(
     }
     let epoch = newest_epoch(archived);
     job.insert("epoch".to_owned(), epoch.into());
+    let directory: Option<RawText> = match job.get("directory").and_then(Json::as_str) {
+        None | Some("") => None,
+        Some(text) => Some(serde_json::from_str(text)?),
+    };
     let limits: Vec<LimitUse> =
         serde_json::from_value(job.remove("limits").unwrap_or(Json::Array(Vec::new())))?;
     let gates: Vec<GateName> =
@@ -230,6 +234,7 @@ fn import_one(
         limits: &limits,
         gates: &gates,
         key: &key,
+        directory: directory.as_ref(),
         priority: priority.unwrap_or(0),
     };
     let lane = lanes::lane_for(tx, &conditions)?;

@@ -1,6 +1,6 @@
 //! Why a job does not run: the facts, the first thing to mend in front.
 
-use super::{fault::Done, gates, limits, rows, sql, tx};
+use super::{directories, fault::Done, gates, limits, rows, sql, tx};
 use crate::{
     clock::Timestamp,
     job::{Job, JobId},
@@ -77,7 +77,7 @@ fn parents(c: &Connection, job: &Job) -> Done<Vec<Cause>> {
     Ok(causes)
 }
 
-/// What shuts the job's queue, key or lane.
+/// What shuts the job's queue, key, directory or lane.
 fn shut(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
     let mut causes = Vec::new();
     let facts = tx::one(
@@ -110,6 +110,14 @@ fn shut(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
     }
     if let Some(key) = &job.concurrency_key {
         causes.extend(full_key(c, key)?);
+    }
+    if let Some(directory) = &job.directory
+        && let Some(holder) = directories::holder(c, directory)?
+    {
+        causes.push(Cause::DirectoryTaken {
+            directory: directory.clone(),
+            by: holder,
+        });
     }
     if let Some(concurrency) = concurrency.filter(|most| running >= u64::from(*most)) {
         causes.push(Cause::QueueFull {

@@ -1,11 +1,12 @@
 //! Claiming: the best jobs that may start now, without looking at those that may not.
 //!
 //! Lanes are read in the order of their heads and merged over the queues; a lane that is shut, or
-//! whose key or queue is full, is passed over as a whole. Tokens and gates are decided in memory
+//! whose key, directory or queue is taken, is passed over as a whole. Tokens and gates are decided in memory
 //! and written only for jobs that were taken, so an idle look burns nothing.
 
 use super::{
-    fault::Done, gates::Gates, lanes::Order, lease::Term, limits::Buckets, rows, sql, tx::Tx,
+    directories::Directories, fault::Done, gates::Gates, lanes::Order, lease::Term,
+    limits::Buckets, rows, sql, tx::Tx,
 };
 use crate::{
     failpoint,
@@ -29,6 +30,7 @@ pub(super) fn claim(
     let mut buckets = Buckets::default();
     let mut gates = Gates::default();
     let mut keys = Keys::default();
+    let mut directories = Directories::default();
     let term = Term::from_now(tx, lease_for);
     let mut claimed = Vec::new();
     while claimed.len() < wanted.most
@@ -45,6 +47,7 @@ pub(super) fn claim(
         };
         // Whoever waits at a gate must not keep tokens from others.
         if !keys.has_room(tx, &lane.key)?
+            || !directories.is_free(tx, &lane.directory)?
             || !gates.admit(tx, lane.id, passed)?
             || !buckets.admit(tx, order, limits)?
         {
@@ -61,6 +64,7 @@ pub(super) fn claim(
         gates.start(passed, taken.lease.fence(), tx.now.wall);
         claimed.push(taken);
         keys.take(&lane.key);
+        directories.take(&lane.directory);
         line.took(&lane);
         if let Some(next) = head_of(tx, lane.id)? {
             lane.rank += next.queued_at - queued_at;
@@ -83,6 +87,7 @@ struct Lane {
     limits: Option<Vec<LimitUse>>,
     gates: Option<Vec<GateName>>,
     key: String,
+    directory: String,
     rank: i64,
     head: i64,
 }
@@ -287,6 +292,7 @@ impl Source {
                 limits: rows::json(row, "limits").ok(),
                 gates: rows::json(row, "gates").ok(),
                 key: row.get("concurrency_key")?,
+                directory: row.get("directory")?,
                 rank: row.get("rank")?,
                 head: row.get("head")?,
             })

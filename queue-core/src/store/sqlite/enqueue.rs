@@ -4,10 +4,10 @@
 //! that is refused leaves nothing behind and does not disturb its neighbours in a batch.
 
 use super::{
-    dependencies,
+    dependencies, directories,
     fault::{Done, Fault},
     lanes::{self, Conditions},
-    limits, sql,
+    limits, moves, people, sql,
     tx::Tx,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     clock::Timestamp,
     error::Error,
     failpoint,
-    job::{After, Command, Enqueued, JobId, NewJob, OnConflict, StartAt, Unique},
+    job::{After, Command, Enqueued, Job, JobId, NewJob, OnConflict, StartAt, Unique},
     raw_text::RawText,
     state::{State, WaitReason, resting_place},
 };
@@ -230,9 +230,20 @@ fn write_body(tx: &Tx<'_>, statement: &str, job: &NewJob, id: JobId) -> Done<()>
     Ok(())
 }
 
-/// Gives a waiting job new contents. Its place in the line and its conditions stay.
+/// Gives a waiting job new contents. Its place in the line stays, and so do its conditions but
+/// those that come with what it runs and where.
 fn replace(tx: &Tx<'_>, job: &NewJob, id: JobId) -> Done<()> {
     write_body(tx, sql::REPLACE_BODY, job, id)?;
+    let before = moves::read(tx, id)?;
+    let after = Job {
+        gates: job.gates.clone(),
+        directory: job.directory.clone(),
+        ..before.clone()
+    };
+    people::write_fields(tx, &before, &after)?;
+    if after.state == State::Pending {
+        tx.touch_lane_of(id)?;
+    }
     tx.run(sql::REMOVE_TAGS, named_params! {":job": id.0})?;
     insert_tags(tx, job, id)
 }
@@ -256,6 +267,7 @@ fn insert(
         limits: &job.limits,
         gates: &job.gates,
         key,
+        directory: job.directory.as_ref(),
         priority: job.priority,
     };
     let lane = lanes::lane_for(tx, &conditions)?;
@@ -281,6 +293,7 @@ fn insert(
             ":unique_key": job.unique.as_ref().map(|unique| &unique.key),
             ":unique_while": job.unique.as_ref().map(|unique| unique.while_.as_str()),
             ":concurrency_key": key,
+            ":directory": directories::stored(job.directory.as_ref())?,
             ":waiting_on": waiting_on,
             ":held_at": job.hold.then(|| now.as_millis()),
             ":expires_at": job.max_wait.map(|wait| now.saturating_add(wait).as_millis()),

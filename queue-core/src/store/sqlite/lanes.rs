@@ -1,10 +1,11 @@
 //! Lanes: jobs that may start under the same conditions, first in, first out.
 
-use super::{fault::Done, limits, rows, sql, tx::Tx};
+use super::{directories, fault::Done, limits, rows, sql, tx::Tx};
 use crate::{
     clock::Timestamp,
     gate::GateName,
     job::{Job, LimitUse},
+    raw_text::RawText,
 };
 use rusqlite::named_params;
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ pub(super) struct Conditions<'a> {
     pub(super) gates: &'a [GateName],
     /// Empty for none.
     pub(super) key: &'a str,
+    pub(super) directory: Option<&'a RawText>,
     pub(super) priority: i32,
 }
 
@@ -31,6 +33,7 @@ impl<'a> Conditions<'a> {
             limits: &job.limits,
             gates: &job.gates,
             key: job.concurrency_key.as_deref().unwrap_or(""),
+            directory: job.directory.as_ref(),
             priority: job.priority,
         }
     }
@@ -42,7 +45,9 @@ pub(super) fn lane_for(tx: &Tx<'_>, conditions: &Conditions<'_>) -> Done<i64> {
     let gates = serde_json::to_string(&sorted(conditions.gates))?;
     let values = named_params! {
         ":queue": conditions.queue, ":kind": conditions.kind, ":limits": limits, ":gates": gates,
-        ":concurrency_key": conditions.key, ":priority": conditions.priority,
+        ":concurrency_key": conditions.key,
+        ":directory": directories::stored(conditions.directory)?,
+        ":priority": conditions.priority,
     };
     let find = || tx.one(sql::LANE_OF, values, |row| row.get(0));
     if let Some(lane) = find()? {

@@ -4,7 +4,7 @@
 //! transaction, and a job that is refused does not keep out the others.
 
 use super::{
-    dependencies, enqueue,
+    dependencies, directories, enqueue,
     fault::Done,
     lanes::{self, Conditions},
     limits, moves, sql,
@@ -210,10 +210,13 @@ fn change_fields(tx: &Tx<'_>, job: &mut Job, edit: &Edit) -> Done<()> {
     if let Some(key) = &edit.concurrency_key {
         job.concurrency_key.clone_from(key);
     }
+    if let Some(directory) = &edit.directory {
+        job.directory.clone_from(directory);
+    }
     Ok(())
 }
 
-fn write_fields(tx: &Tx<'_>, before: &Job, job: &Job) -> Done<()> {
+pub(super) fn write_fields(tx: &Tx<'_>, before: &Job, job: &Job) -> Done<()> {
     tx.run(
         sql::ENSURE_QUEUE,
         named_params! {":name": job.queue, ":now": tx.wall()},
@@ -234,6 +237,7 @@ fn write_fields(tx: &Tx<'_>, before: &Job, job: &Job) -> Done<()> {
             ":max_attempts": job.max_attempts,
             ":backoff": job.backoff.to_string(),
             ":concurrency_key": key,
+            ":directory": directories::stored(job.directory.as_ref())?,
         },
     )?;
     Ok(())

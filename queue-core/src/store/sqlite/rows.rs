@@ -99,6 +99,10 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         unique,
         concurrency_key: Some(row.get::<_, String>("concurrency_key")?)
             .filter(|key| !key.is_empty()),
+        directory: match row.get_ref("directory")?.as_str()? {
+            "" => None,
+            _ => Some(json(row, "directory")?),
+        },
         limits: json(row, "limits")?,
         gates: json(row, "gates")?,
         waiting_on: row.get("waiting_on")?,

@@ -30,6 +30,7 @@ statements! {
     CLAIM_JOB = "claim_job",
     DEFAULT_CHECKPOINT = "default_checkpoint",
     DEPENDANTS = "dependants",
+    DIRECTORY_HOLDER = "directory_holder",
     DUE_JOBS = "due_jobs",
     EDIT_COMMAND = "edit_command",
     EDIT_CWD = "edit_cwd",

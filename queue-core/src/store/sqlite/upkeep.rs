@@ -112,7 +112,8 @@ const QUESTIONS: &[Question] = &[
         well: "all are",
         sql: "select 'job ' || job.id || ' is not' from job join lane on lane.id = job.lane
                where job.queue <> lane.queue or job.priority <> lane.priority
-                  or job.kind <> lane.kind or job.concurrency_key <> lane.concurrency_key limit 5",
+                  or job.kind <> lane.kind or job.concurrency_key <> lane.concurrency_key
+                  or job.directory <> lane.directory limit 5",
     },
     Question {
         check: "every running job has an attempt that has not ended",

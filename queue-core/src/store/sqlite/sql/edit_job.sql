@@ -7,5 +7,6 @@ update job
        lane = :lane,
        max_attempts = :max_attempts,
        backoff = :backoff,
-       concurrency_key = :concurrency_key
+       concurrency_key = :concurrency_key,
+       directory = :directory
  where id = :job;

@@ -7,4 +7,5 @@ select id
    and limits = :limits
    and gates = :gates
    and concurrency_key = :concurrency_key
+   and directory = :directory
    and priority = :priority;
