@@ -233,6 +233,27 @@ create index attempt_ended on attempt (ended_at) where ended_at is not null;
 create unique index attempt_session on attempt (session_id)
   where session_id is not null and ended_at is null;
 
+-- What each attempt used of each model. A row is replaced by what its attempt says later, and
+-- outlives job and attempt: neither is a reference.
+create table ledger (
+  job                integer not null,
+  epoch              integer not null,
+  model              text not null,
+  queue              text not null,
+  tags               text not null,         -- JSON object, as they were then
+  agent              text not null,
+  profile            text,
+  began_at           integer not null,      -- when the attempt was claimed: all of it counts then
+  input_tokens       integer not null check (input_tokens >= 0),
+  output_tokens      integer not null check (output_tokens >= 0),
+  cache_read_tokens  integer not null check (cache_read_tokens >= 0),
+  cache_write_tokens integer not null check (cache_write_tokens >= 0),
+  cost_nano_usd      integer check (cost_nano_usd >= 0),  -- not set: nobody said a price
+  primary key (job, epoch, model)
+) strict, without rowid;
+-- What was used since?
+create index ledger_began on ledger (began_at);
+
 create table checkpoint (
   job   integer not null references job (id) on delete cascade,
   name  text not null,

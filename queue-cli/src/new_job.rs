@@ -5,6 +5,7 @@
 //! passed) is refused here; what only the store knows is refused by it.
 
 pub(crate) mod agent;
+pub(crate) mod budget;
 pub(crate) mod directory;
 pub(crate) mod file;
 pub(crate) mod line;
@@ -36,6 +37,7 @@ use crate::error::CliError;
 use crate::moment;
 use crate::resolve;
 use agent::AgentArgs;
+use budget::BudgetArgs;
 use parse::{AfterArg, VariableParser};
 use worktree::WorktreeArgs;
 
@@ -196,6 +198,9 @@ pub(crate) struct JobArgs {
     #[command(flatten)]
     pub(crate) agent: AgentArgs,
 
+    #[command(flatten)]
+    pub(crate) budget: BudgetArgs,
+
     /// Take a command line of an agent, such as `claude -p …`, for any other: do not read what it says
     #[arg(long, help_heading = "Agents")]
     pub(crate) no_adapter: bool,
@@ -260,6 +265,7 @@ impl JobArgs {
         }
         agent::pass_gates(&mut job, site.agents);
         directory::settle(&mut job);
+        budget::check(&job)?;
         Ok(job)
     }
 
@@ -295,6 +301,7 @@ impl JobArgs {
         job.gates = self.gate.clone();
         job.concurrency_key = self.concurrency_key.clone();
         job.options = self.options(base)?;
+        self.budget.put_into(&mut job.options);
         job.options.worktree = self.worktree.build(Path::new(job.cwd.as_os_str()))?;
         Ok(job)
     }
@@ -430,6 +437,8 @@ impl JobArgs {
             log_cap: self.log_cap,
             memory_bytes: self.mem,
             cpu_millis: self.cpu,
+            max_cost: None,
+            max_tokens: None,
             on_leftover: self.on_leftover,
             direct: self.direct,
             no_retry: self.no_retry_on.clone(),

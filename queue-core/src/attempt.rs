@@ -8,6 +8,7 @@ use crate::{
     clock::{BootId, Timestamp},
     gate::GateName,
     lease::{Epoch, Fence},
+    ledger::Bill,
     state::Class,
     worker::WorkerId,
 };
@@ -224,6 +225,8 @@ pub struct AgentFacts {
     pub session_id: Option<String>,
     /// What it cost so far, in US dollars, where that is known.
     pub cost_usd: Option<f64>,
+    /// What it used so far, for the ledger.
+    pub bill: Bill,
     /// All of it, with the place up to which the log was read: whoever adopts the attempt reads on
     /// from there.
     pub facts: serde_json::Value,

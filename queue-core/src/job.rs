@@ -5,9 +5,11 @@
 
 use crate::{
     agent::AgentTask,
+    budget::Most,
     clock::Timestamp,
     gate::GateName,
     lease::{Epoch, Holder},
+    money::Usd,
     raw_text::RawText,
     retry::Backoff,
     state::{Class, State, WaitReason},
@@ -244,6 +246,12 @@ pub struct RunOptions {
     /// The most processor time its processes may use together, in thousandths of one processor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_millis: Option<u32>,
+    /// The most that all attempts together may cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_cost: Option<Usd>,
+    /// The most tokens that all attempts together may use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
     /// What to do with processes that it leaves behind; they are ended where not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_leftover: Option<OnLeftover>,
@@ -263,6 +271,16 @@ pub struct RunOptions {
     /// its arguments stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+}
+
+impl RunOptions {
+    /// The most that all attempts together may cost.
+    pub fn most(&self) -> Most {
+        Most {
+            cost: self.max_cost,
+            tokens: self.max_tokens,
+        }
+    }
 }
 
 /// A job as it is handed in. `NewJob::new(command)` fills in the defaults.

@@ -2,10 +2,10 @@
 //!
 //! A map, from the outside in:
 //! - [`store`]: [`Store`], one method per verb, and its engine [`SqliteStore`];
-//! - the nouns: [`job`], [`agent`], [`attempt`], [`lease`], [`checkpoint`], [`queue`], [`limit`], [`worker`];
+//! - the nouns: [`job`], [`agent`], [`attempt`], [`lease`], [`checkpoint`], [`queue`], [`limit`], [`ledger`], [`worker`];
 //! - the decisions, plain functions without input or output: [`state`], [`retry`], [`bucket`],
-//!   [`gate`], [`why`];
-//! - what they are made of: [`clock`], [`units`], [`raw_text`], [`words`], [`error`];
+//!   [`gate`], [`budget`], [`why`];
+//! - what they are made of: [`clock`], [`units`], [`money`], [`raw_text`], [`words`], [`error`];
 //! - [`wake`], how processes tell each other that something was written;
 //! - [`failpoint`], places where a test may have the process killed.
 //!
@@ -14,6 +14,7 @@
 pub mod agent;
 pub mod attempt;
 pub mod bucket;
+pub mod budget;
 pub mod checkpoint;
 pub mod clock;
 pub mod error;
@@ -21,7 +22,9 @@ pub mod failpoint;
 pub mod gate;
 pub mod job;
 pub mod lease;
+pub mod ledger;
 pub mod limit;
+pub mod money;
 pub mod queue;
 pub mod raw_text;
 pub mod retry;

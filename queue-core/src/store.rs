@@ -50,6 +50,7 @@ use crate::{
     gate::{CloseGate, GateName, GateStatus, Met},
     job::{Enqueued, Job, JobBody, JobId, NewJob},
     lease::{Epoch, Fence, Lease},
+    ledger::Spent,
     limit::Limit,
     queue::{KeyStatus, Queue, QueueChange, QueueStatus},
     state::State,
@@ -341,6 +342,12 @@ pub trait Store: Send + Sync {
 
     /// The concurrency keys that were set or are in use now.
     fn keys(&self) -> Result<Vec<KeyStatus>>;
+
+    // ── Money ───────────────────────────────────────────────────────────────────────────────
+
+    /// What all attempts of a job used by the ledger, also those that did not count or are
+    /// forgotten, but for the attempt `except`.
+    fn spent(&self, job: JobId, except: Option<Epoch>) -> Result<Spent>;
 
     // ── Looking ─────────────────────────────────────────────────────────────────────────────
 

@@ -7,6 +7,7 @@
 mod bytes;
 mod cpus;
 mod rate;
+mod tokens;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use bytes::{about_bytes, format_bytes, parse_bytes};
 pub use cpus::{format_cpus, parse_cpus};
 pub use rate::Rate;
+pub use tokens::{about_tokens, parse_tokens};
 
 /// The forms of a duration, as error texts show them.
 const DURATION_FORMS: &str =

@@ -9,6 +9,7 @@
 //! program itself wrote and never from a model's prose.
 
 pub mod adapter;
+pub mod bill;
 pub mod call;
 pub mod command;
 pub mod detect;

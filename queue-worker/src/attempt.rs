@@ -40,8 +40,6 @@ pub(crate) struct Task {
     pub(crate) body: JobBody,
     /// The agent it calls, if it calls one.
     pub(crate) call: Option<Box<Call>>,
-    /// What the worker before read of its agent's output, where it is adopted.
-    pub(crate) facts: Option<serde_json::Value>,
     /// The reading of its agent's output.
     pub(crate) reading: SharedReading,
     /// The directory of the user's `agents.toml` and `rules.toml`.
@@ -87,7 +85,7 @@ pub(crate) struct Concluded {
 
 impl Task {
     /// Runs the attempt to its end.
-    pub(crate) fn run(mut self) -> Concluded {
+    pub(crate) fn run(self) -> Concluded {
         if let Some(cause) = self.control.snapshot().stop_cause {
             return self.never_started(cause);
         }
@@ -133,10 +131,10 @@ impl Task {
     }
 
     /// What the agent writes is read from here on, by the dispatcher's watch.
-    fn begin_to_read(&mut self, log: &Path) {
+    fn begin_to_read(&self, log: &Path) {
         if let Some(call) = &self.call {
-            let (saved, config) = (self.facts.take(), self.config.as_deref());
-            let reading = Reading::begin(call, &self.body, log, saved, config);
+            let config = self.config.as_deref();
+            let reading = Reading::begin(call, &self.body, log, config);
             *reading::lock(&self.reading) = Some(reading);
         }
     }
@@ -291,7 +289,8 @@ impl Task {
             | StopCause::Timeout
             | StopCause::IdleTimeout
             | StopCause::Finished
-            | StopCause::MaxTurns => Some(Report::new(Outcome::HandedBack, at)),
+            | StopCause::MaxTurns
+            | StopCause::Budget => Some(Report::new(Outcome::HandedBack, at)),
         };
         self.without_process(report)
     }

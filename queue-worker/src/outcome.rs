@@ -32,6 +32,7 @@ pub fn report(status: &Status, options: &RunOptions, log: &Path) -> Option<Repor
         Some(StopCause::IdleTimeout) => (failed(Class::IdleTimeout), None),
         Some(StopCause::Finished) => (Outcome::Completed { result: None }, None),
         Some(StopCause::MaxTurns) => (failed(Class::MaxTurns), None),
+        Some(StopCause::Budget) => (failed(Class::OverBudget), None),
         None => of_its_own(status, options, log),
     };
     if message.is_none() {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use queue_core::agent::AgentTask;
 use queue_core::job::{Command, JobBody, OnLeftover};
+use queue_core::money::Usd;
 use queue_core::raw_text::RawText;
 
 use crate::agent;
@@ -145,8 +146,15 @@ fn resolve_agent(
         resumes: begin.is_some_and(|begin| begin.resumes),
         prompt,
         prompt_file,
+        most: left(body, call),
     };
     Ok((program, agent::command::arguments(adapter, task, &filling)))
+}
+
+/// What the attempt may still cost, where its job is bounded.
+fn left(body: &JobBody, call: &Call) -> Option<Usd> {
+    let most = body.options.max_cost?;
+    Some(most.saturating_sub(call.earlier.spent.cost))
 }
 
 /// The program and its arguments.

@@ -1,9 +1,10 @@
 //! Coding agents as jobs: real workers, and programs that act like the agents.
 //!
 //! `rows` plays each scenario in `tests/fixtures/agents` and judges its log; `corpus` judges endings as
-//! they were captured; `reading` cuts the same bytes in every way. `start`, `sessions`, `limits`, `directories` and `ending` have
-//! jobs of agents done by workers, and `explain` asks why they were judged so.
+//! they were captured; `reading` cuts the same bytes in every way. `start`, `sessions`, `limits`, `directories` and
+//! `ending` have jobs of agents done by workers, `budget` bounds what they cost, and `explain` asks why they were judged so.
 
+mod budget;
 mod corpus;
 mod directories;
 mod ending;

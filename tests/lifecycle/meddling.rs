@@ -8,6 +8,7 @@ use queue_core::clock::{Now, Timestamp};
 use queue_core::error::Result;
 use queue_core::gate::{CloseGate, GateName, GateStatus, Met};
 use queue_core::job::{Enqueued, Job, JobBody, JobId, NewJob};
+use queue_core::ledger::Spent;
 use queue_core::limit::Limit;
 use queue_core::queue::{KeyStatus, Queue, QueueChange, QueueStatus};
 use queue_core::state::State;
@@ -121,6 +122,7 @@ impl Store for Meddling {
         fn gates() -> Result<Vec<GateStatus>>;
         fn set_key(key: &str, places: NonZeroU32, now: &Now) -> Result<()>;
         fn keys() -> Result<Vec<KeyStatus>>;
+        fn spent(job: JobId, except: Option<Epoch>) -> Result<Spent>;
         fn job(id: JobId) -> Result<Job>;
         fn detail(id: JobId, now: &Now) -> Result<Detail>;
         fn list(filter: &Filter, now: &Now) -> Result<Vec<Summary>>;

@@ -21,6 +21,7 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::moment;
 use crate::new_job::agent::{self, AgentArgs, task_of};
+use crate::new_job::budget::{self, BudgetArgs};
 use crate::new_job::parse::{self, AfterArg};
 use crate::new_job::{Site, directory, millis};
 use crate::resolve;
@@ -168,6 +169,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     agent: AgentArgs,
 
+    #[command(flatten)]
+    budget: BudgetArgs,
+
     /// Run this program with these arguments; beside options of an agent, more arguments for that
     #[arg(last = true, value_name = "COMMAND", help_heading = "What to run")]
     argv: Vec<OsString>,
@@ -281,6 +285,7 @@ impl Args {
             || self.cwd.is_some()
             || self.share_dir.is_some()
             || self.agent.is_given()
+            || self.budget.is_given()
     }
 
     /// The edits of the jobs where each needs its own: what is stored as a whole is read and written back.
@@ -308,15 +313,20 @@ impl Args {
             agent::check(&task, &context.agents)?;
             edit.command = Some(Command::Agent(task));
         }
+        let command = body.command.ok();
         let mut options = self.over(body.options);
+        self.budget.put_into(&mut options);
         match &edit.command {
             None => {}
             Some(Command::Argv(words)) => options.agent = context.agents.recognise(words),
             Some(_) => options.agent = None,
         }
-        if let Some(command) = edit.command.as_ref().or(body.command.as_ref().ok()) {
+        if let Some(command) = edit.command.as_ref().or(command.as_ref()) {
             let cwd = edit.cwd.as_ref().unwrap_or(&body.cwd);
             edit.directory = Some(directory::own(command, &options, cwd));
+            if self.budget.is_given() {
+                budget::check_parts(command, &options)?;
+            }
         }
         edit.options = Some(options);
         Ok(edit)

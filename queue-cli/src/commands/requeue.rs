@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use queue_core::budget::Most;
+use queue_core::money::Usd;
 use queue_core::store::{Requeue, Requeued};
 use queue_core::{JobId, State, Verb};
 use serde_json::json;
@@ -10,7 +12,7 @@ use crate::bulk::{self, JobsArgs, Said};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::new_job::parse;
+use crate::new_job::{budget, parse};
 
 /// Run ended jobs again
 ///
@@ -22,7 +24,8 @@ use crate::new_job::parse;
   qcli requeue --failed
   qcli requeue --failed --queue nightly --class timeout
   qcli requeue 42 --with-dependants
-  qcli requeue --failed --delay 10m")]
+  qcli requeue --failed --delay 10m
+  qcli requeue --failed --class over_budget --max-cost 5")]
 pub(crate) struct Args {
     #[command(flatten)]
     jobs: JobsArgs,
@@ -38,6 +41,14 @@ pub(crate) struct Args {
     /// Not before this long from now
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     delay: Option<Duration>,
+
+    /// Let its agent cost so much at the most from now on, with all that it has cost so far
+    #[arg(long, value_name = "USD", value_parser = budget::cost)]
+    max_cost: Option<Usd>,
+
+    /// Let its agent use so many tokens at the most from now on, with all that it has used so far
+    #[arg(long, value_name = "N", value_parser = budget::tokens)]
+    max_tokens: Option<u64>,
 }
 
 /// Requeues the jobs.
@@ -54,6 +65,10 @@ pub(crate) fn run(mut args: Args, context: &mut Context) -> Result<ExitCode, Cli
     let requeue = Requeue {
         with_dependants: args.with_dependants,
         delay: args.delay,
+        most: Most {
+            cost: args.max_cost,
+            tokens: args.max_tokens,
+        },
     };
     bulk::change(
         context,

@@ -19,6 +19,7 @@ use queue_core::{Command, NewJob};
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::agent::{self, AgentArgs};
+use super::budget;
 use super::directory;
 use super::parse::{self, AfterArg};
 use super::worktree::WorktreeArgs;
@@ -83,6 +84,8 @@ pub(crate) struct Line {
     profile: Option<String>,
     session: Option<String>,
     no_adapter: bool,
+    max_cost: Option<Amount>,
+    max_tokens: Option<Amount>,
 }
 
 /// A job of a line, and the jobs it comes after as they are named there; none where the options are to decide.
@@ -131,6 +134,7 @@ impl Line {
         self.isolate(&mut job)?;
         agent::pass_gates(&mut job, site.agents);
         directory::settle(&mut job);
+        budget::check(&job)?;
         let after = self
             .after
             .map(|after| after.0.into_iter().map(|field| field.0).collect());
@@ -275,6 +279,12 @@ impl Line {
         if let Some(cpus) = self.cpu.take() {
             options.cpu_millis = Some(field("cpu", parse::cpus(&cpus.to_string()))?);
         }
+        if let Some(cost) = self.max_cost.take() {
+            options.max_cost = Some(field("max_cost", budget::cost(&cost.text()))?);
+        }
+        if let Some(tokens) = self.max_tokens.take() {
+            options.max_tokens = Some(field("max_tokens", budget::tokens(&tokens.text()))?);
+        }
         options.on_leftover = self.on_leftover.take().or(options.on_leftover);
         if let Some(codes) = self.no_retry_on.take() {
             options.no_retry = codes.into_iter().map(i32::from).collect();
@@ -365,6 +375,23 @@ fn many(field: Option<OneOrMany<String>>) -> Vec<String> {
 
 fn field<T>(name: &str, value: Result<T, String>) -> Result<T, CliError> {
     value.map_err(|why| CliError::usage(format!("`{name}`: {why}")))
+}
+
+/// An amount, which may be written as a number or, with its unit, as a text.
+#[derive(Debug, serde::Deserialize)]
+#[serde(untagged)]
+enum Amount {
+    Number(serde_json::Number),
+    Text(String),
+}
+
+impl Amount {
+    fn text(self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text,
+        }
+    }
 }
 
 /// One value, or an array of them.

@@ -4,6 +4,9 @@
 //! holds: what the agent did not say is left empty, and a price that it did not name is never shown as 0.
 
 use queue_core::attempt::Attempt;
+use queue_core::ledger::Spent;
+use queue_core::money::Usd;
+use queue_core::units::about_tokens;
 use queue_worker::agent::facts::Facts;
 
 use crate::output::table::{Cell, Column, Table};
@@ -60,6 +63,23 @@ pub fn cost(attempt: &Attempt, facts: Option<&Facts>) -> Option<String> {
         None => facts
             .is_some_and(Facts::is_unpriced)
             .then(|| "unpriced".to_owned()),
+    }
+}
+
+/// A sum of the ledger: `$0.50, 12k tokens`; what has no price is said to have none.
+#[must_use]
+pub fn spent(spent: &Spent) -> String {
+    let tokens = match about_tokens(spent.tokens) {
+        tokens if spent.tokens == 1 => format!("{tokens} token"),
+        tokens => format!("{tokens} tokens"),
+    };
+    match (spent.unpriced, spent.cost) {
+        (0, cost) => format!("{}, {tokens}", cost.words()),
+        (_, Usd::ZERO) => format!("unpriced, {tokens}"),
+        (unpriced, cost) => {
+            let unpriced = about_tokens(unpriced);
+            format!("{}, {tokens}, {unpriced} of them unpriced", cost.words())
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use queue_core::{
     attempt::{Attempt, Progress, ResourceUsage},
     checkpoint::{self, Checkpoint},
     job::{LimitUse, RunOptions},
+    ledger::Spent,
+    money::Usd,
     raw_text::{RawText, to_hex},
     store::{Detail, Summary},
     why::Cause,
@@ -163,6 +165,8 @@ pub struct DetailJson<'a> {
     checkpoint: Option<Value>,
     checkpoints: Vec<CheckpointJson<'a>>,
     attempts: Vec<AttemptJson<'a>>,
+    /// What all attempts used, also those that are forgotten.
+    spent: SpentJson,
     after: Vec<AfterJson>,
     dependants: Vec<DependantJson>,
     /// Everything that keeps it from running, with the commands that change it.
@@ -222,6 +226,7 @@ pub fn detail(detail: &Detail, with_env: bool, now: Timestamp) -> DetailJson<'_>
             .map(CheckpointJson::from)
             .collect(),
         attempts: detail.attempts.iter().map(AttemptJson::from).collect(),
+        spent: detail.spent.into(),
         after: detail
             .after
             .iter()
@@ -243,6 +248,28 @@ pub fn detail(detail: &Detail, with_env: bool, now: Timestamp) -> DetailJson<'_>
             .collect(),
         causes: causes(&detail.causes, &detail.summary, now),
         result: body.result.as_ref(),
+    }
+}
+
+/// A sum of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SpentJson {
+    /// What is known to have been paid; nothing where no token has a price.
+    pub cost_usd: Option<f64>,
+    /// All tokens.
+    pub tokens: u64,
+    /// Those of them that have no price.
+    pub unpriced_tokens: u64,
+}
+
+impl From<Spent> for SpentJson {
+    fn from(spent: Spent) -> Self {
+        let is_known = spent.unpriced == 0 || spent.cost > Usd::ZERO;
+        Self {
+            cost_usd: is_known.then(|| spent.cost.dollars()),
+            tokens: spent.tokens,
+            unpriced_tokens: spent.unpriced,
+        }
     }
 }
 

@@ -10,11 +10,12 @@ use queue_core::{
     attempt::{Attempt, Progress, ResourceUsage},
     checkpoint::Checkpoint,
     job::RunOptions,
+    ledger::Spent,
     raw_text::RawText,
     retry,
     state::Disposition,
     store::{Detail, Summary},
-    units::{about_bytes, format_bytes, format_cpus, format_duration},
+    units::{about_bytes, about_tokens, format_bytes, format_cpus, format_duration},
 };
 
 use super::{agent, cause, command, ended, env, json, line};
@@ -48,7 +49,7 @@ pub fn page(detail: &Detail, with_env: bool, times: Times) -> Page {
     let mut facts = Fields::new();
     put_identity(&mut facts, detail);
     put_standing(&mut facts, detail, times);
-    put_times(&mut facts, &detail.summary, times);
+    put_times(&mut facts, detail, times);
     put_settings(&mut facts, detail);
     put_relations(&mut facts, detail);
     if !with_env {
@@ -171,6 +172,10 @@ fn remedy_of_end(summary: &Summary) -> Option<String> {
         (State::Failed, Some(Class::SpawnFailed)) => Some(format!(
             "see that the program is there and may be run, then {again}"
         )),
+        (State::Failed, Some(Class::OverBudget)) => Some(format!(
+            "let it cost more: `qcli requeue {} --max-cost USD` or `--max-tokens N`",
+            job.id
+        )),
         (State::Failed | State::Cancelled, _) => Some(again),
         _ => None,
     }
@@ -191,7 +196,8 @@ fn progress(progress: &Progress) -> String {
     }
 }
 
-fn put_times(facts: &mut Fields, summary: &Summary, times: Times) {
+fn put_times(facts: &mut Fields, detail: &Detail, times: Times) {
+    let summary = &detail.summary;
     let job = &summary.job;
     facts.add("created", times.moment_and_relative(job.created_at));
     if let Some(at) = job.run_at.filter(|_| job.state.is_waiting()) {
@@ -218,8 +224,21 @@ fn put_times(facts: &mut Fields, summary: &Summary, times: Times) {
     }
     let usage = summary.last.as_ref().and_then(|last| last.usage);
     facts.add_if("used", usage.map(used));
+    facts.add_if("spent", spent(detail));
     let expires = job.expires_at.filter(|_| job.state.is_waiting());
     facts.add_if("given up", expires.map(|at| times.moment_and_relative(at)));
+}
+
+/// What all attempts cost, and what they may: `$1.02 of $2.00`, `$0.50, 12k tokens`.
+fn spent(detail: &Detail) -> Option<String> {
+    let (spent, most) = (&detail.spent, detail.body.options.most());
+    if *spent == Spent::default() {
+        return None;
+    }
+    Some(match most.is_unbounded() {
+        true => agent::spent(spent),
+        false => most.words(spent),
+    })
 }
 
 fn put_settings(facts: &mut Fields, detail: &Detail) {
@@ -284,6 +303,8 @@ fn options(options: &RunOptions) -> Vec<String> {
         log_cap,
         memory_bytes,
         cpu_millis,
+        max_cost,
+        max_tokens,
         on_leftover,
         direct,
         no_retry,
@@ -305,6 +326,8 @@ fn options(options: &RunOptions) -> Vec<String> {
         log_cap.map(|bytes| format!("log cap {}", format_bytes(bytes))),
         memory_bytes.map(|bytes| format!("memory {}", format_bytes(bytes))),
         cpu_millis.map(|millis| format!("cpu {}", format_cpus(millis))),
+        max_cost.map(|most| format!("cost {}", most.words())),
+        max_tokens.map(|most| format!("{} tokens", about_tokens(most))),
         on_leftover.map(|way| format!("on leftover {way}")),
         direct.then(|| "direct".to_owned()),
         agent.as_ref().map(|agent| format!("read as {agent}")),

@@ -5,6 +5,7 @@ use queue_core::{
     attempt::{Attempt, ResourceUsage, Started},
     checkpoint::Checkpoint,
     job::{JobBody, RunOptions},
+    ledger::Spent,
     raw_text::RawText,
     retry::Backoff,
     store::{Detail, Summary},
@@ -142,6 +143,7 @@ pub(super) fn failed() -> Detail {
         after: Vec::new(),
         dependants: Vec::new(),
         causes: Vec::new(),
+        spent: Spent::default(),
         summary,
     }
 }

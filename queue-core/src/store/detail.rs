@@ -8,6 +8,7 @@ use crate::{
     checkpoint::Checkpoint,
     clock::Timestamp,
     job::{After, Command, Job, JobBody, JobId, ParentEnd},
+    ledger::Spent,
     raw_text::RawText,
     state::State,
     why::Cause,
@@ -51,4 +52,6 @@ pub struct Detail {
     pub dependants: Vec<(JobId, ParentEnd, State)>,
     /// Everything that keeps it from running.
     pub causes: Vec<Cause>,
+    /// What all its attempts used by the ledger, also those that are forgotten.
+    pub spent: Spent,
 }

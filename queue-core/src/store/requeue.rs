@@ -3,7 +3,7 @@
 //! Argument and answer of [`Store::requeue`](super::Store::requeue). The history of a job stays whatever
 //! is asked for here.
 
-use crate::{job::JobId, state::State};
+use crate::{budget::Most, job::JobId, state::State};
 use std::time::Duration;
 
 /// How to run ended jobs again.
@@ -13,6 +13,9 @@ pub struct Requeue {
     pub with_dependants: bool,
     /// Not before this long from now.
     pub delay: Option<Duration>,
+    /// What it may cost from now on, with all that it has cost; as before where nothing is named.
+    /// Its dependants stay as they are.
+    pub most: Most,
 }
 
 /// What a requeue did.

@@ -19,6 +19,7 @@ mod foreign;
 mod gates;
 mod lanes;
 mod lease;
+mod ledger;
 mod limits;
 mod looking;
 mod migrate;
@@ -53,6 +54,7 @@ use crate::{
     gate::{CloseGate, GateName, GateStatus, Met},
     job::{Enqueued, Job, JobBody, JobId, NewJob},
     lease::{Epoch, Fence},
+    ledger::Spent,
     limit::Limit,
     queue::{KeyStatus, Queue, QueueChange, QueueStatus},
     retry::with_busy_retry,
@@ -458,6 +460,10 @@ impl Store for SqliteStore {
 
     fn keys(&self) -> Result<Vec<KeyStatus>> {
         self.readers.read(queues::keys)
+    }
+
+    fn spent(&self, job: JobId, except: Option<Epoch>) -> Result<Spent> {
+        self.readers.read(|c| ledger::spent(c, job, except))
     }
 
     fn job(&self, id: JobId) -> Result<Job> {

@@ -6,6 +6,7 @@ fn again() -> Requeue {
     Requeue {
         with_dependants: true,
         delay: None,
+        ..Requeue::default()
     }
 }
 

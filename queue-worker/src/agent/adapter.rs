@@ -51,6 +51,17 @@ pub enum SessionBy {
     None,
 }
 
+/// What the tokens that an agent names at the end are the total of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TotalsOf {
+    /// This run of the program.
+    #[default]
+    Run,
+    /// The whole session, earlier runs included.
+    Session,
+}
+
 /// The first signal that asks an agent to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -85,6 +96,12 @@ pub struct Adapter {
     /// The words that bound the turns. Where there are none the queue counts alone.
     #[serde(default)]
     pub max_turns: Vec<String>,
+    /// The words that bound what it may cost, in US dollars. The queue counts all the same.
+    #[serde(default)]
+    pub max_cost: Vec<String>,
+    /// What the tokens that it names are the total of.
+    #[serde(default)]
+    pub totals: TotalsOf,
     /// How the prompt gets in.
     pub prompt: PromptBy,
     /// Who names its sessions.
@@ -377,6 +394,7 @@ fn check(name: &str, adapter: &Adapter) -> Result<(), String> {
         model,
         allowed_tools,
         max_turns,
+        max_cost,
         prompt,
         session,
         ..
@@ -429,6 +447,7 @@ fn check(name: &str, adapter: &Adapter) -> Result<(), String> {
         ("model", model),
         ("allowed_tools", allowed_tools),
         ("max_turns", max_turns),
+        ("max_cost", max_cost),
     ] {
         if let Some(unknown) = unknown_placeholder(words, &["value"]) {
             return complain(

@@ -12,10 +12,11 @@ use queue_core::job::{Command, JobBody};
 use queue_core::raw_text::RawText;
 
 use super::adapter::{Adapter, AdapterError, Adapters};
+use super::bill::Earlier;
 use super::session::Begin;
 
 /// An agent as one attempt calls it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Call {
     /// The agent's name.
     pub name: String,
@@ -24,6 +25,8 @@ pub struct Call {
     /// How the attempt begins; none for a command line that a person wrote, and for an attempt
     /// that another worker began.
     pub begin: Option<Begin>,
+    /// What the attempt goes on from.
+    pub earlier: Earlier,
 }
 
 impl Call {
@@ -42,6 +45,7 @@ impl Call {
             name: name.clone(),
             adapter: adapters.get(name)?.clone(),
             begin: None,
+            earlier: Earlier::default(),
         }))
     }
 

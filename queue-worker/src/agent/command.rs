@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use queue_core::agent::AgentTask;
+use queue_core::money::Usd;
 use queue_core::raw_text::RawText;
 
 use super::adapter::{Adapter, PromptBy};
@@ -31,6 +32,8 @@ pub struct Filling<'a> {
     pub prompt: &'a str,
     /// Where that is, should an argument name it.
     pub prompt_file: &'a Path,
+    /// What this attempt may cost.
+    pub most: Option<Usd>,
 }
 
 /// Says why an agent cannot be given a task, before anything is started.
@@ -89,7 +92,7 @@ pub fn arguments(adapter: &Adapter, task: &AgentTask, filling: &Filling<'_>) -> 
     let mut arguments = Vec::new();
     for word in line {
         match word.as_str() {
-            "{options}" => arguments.extend(options(adapter, task)),
+            "{options}" => arguments.extend(options(adapter, task, filling.most)),
             "{extra}" => {
                 arguments.extend(
                     task.extra
@@ -106,13 +109,15 @@ pub fn arguments(adapter: &Adapter, task: &AgentTask, filling: &Filling<'_>) -> 
 }
 
 /// The words of the task's options.
-fn options(adapter: &Adapter, task: &AgentTask) -> Vec<OsString> {
+fn options(adapter: &Adapter, task: &AgentTask, most: Option<Usd>) -> Vec<OsString> {
     let tools = (!task.allowed_tools.is_empty()).then(|| task.allowed_tools.join(","));
     let turns = task.max_turns.map(|turns| turns.to_string());
+    let most = most.map(|most| most.to_string());
     let given = [
         (&adapter.model, &task.model),
         (&adapter.allowed_tools, &tools),
         (&adapter.max_turns, &turns),
+        (&adapter.max_cost, &most),
     ];
     let words = given.into_iter().flat_map(|(words, value)| {
         let value = value.as_deref();
@@ -171,6 +176,7 @@ mod tests {
             resumes,
             prompt: &task.prompt,
             prompt_file: Path::new("/run/prompt"),
+            most: None,
         };
         let words = arguments(adapter, &task, &filling);
         let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use queue_core::attempt::{AgentFacts, Report};
+use queue_core::attempt::{AgentFacts, Outcome, Report};
+use queue_core::budget::Most;
 use queue_core::job::JobBody;
+use queue_core::ledger::{Bill, Spent};
 use queue_core::raw_text::RawText;
-use queue_core::{Command, Timestamp};
-use serde_json::Value;
+use queue_core::{Class, Command, Timestamp};
 
+use super::bill::{Earlier, bill};
 use super::call::{Call, account, task_of};
 use super::detect::{End, Stopped, judge};
 use super::facts::Facts;
@@ -57,6 +59,8 @@ pub(crate) struct Reading {
     account: Option<String>,
     linger: Duration,
     max_turns: Option<u32>,
+    most: Most,
+    earlier: Earlier,
     rules: Option<PathBuf>,
     zone: Option<String>,
     log: PathBuf,
@@ -69,13 +73,7 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// Begins to read the log of an attempt that calls an agent, or goes on from saved facts.
-    pub(crate) fn begin(
-        call: &Call,
-        body: &JobBody,
-        log: &Path,
-        saved: Option<Value>,
-        config: Option<&Path>,
-    ) -> Self {
+    pub(crate) fn begin(call: &Call, body: &JobBody, log: &Path, config: Option<&Path>) -> Self {
         let task = task_of(body);
         let format = match &body.command {
             Ok(Command::Argv(words)) if !call.adapter.streams(words) => Format::Text,
@@ -84,6 +82,7 @@ impl Reading {
                 .format
                 .unwrap_or_else(|| Format::of_agent(&call.name)),
         };
+        let saved = call.earlier.facts.clone();
         let facts = saved
             .and_then(|saved| serde_json::from_value(saved).ok())
             .unwrap_or_else(|| Facts {
@@ -97,6 +96,11 @@ impl Reading {
             account: account(&call.adapter, profile, &body.env),
             linger: call.adapter.linger,
             max_turns: task.and_then(|task| task.max_turns).map(u32::from),
+            most: body.options.most(),
+            earlier: Earlier {
+                facts: None,
+                ..call.earlier.clone()
+            },
             rules: config.map(|directory| directory.join("rules.toml")),
             zone,
             log: log.to_owned(),
@@ -121,7 +125,10 @@ impl Reading {
             (now.duration_since(since) >= self.linger).then_some(StopCause::Finished)
         } else {
             let is_over = self.max_turns.is_some_and(over);
-            is_over.then_some(StopCause::MaxTurns)
+            let is_over_budget = self.most.is_passed(&self.spent());
+            is_over
+                .then_some(StopCause::MaxTurns)
+                .or(is_over_budget.then_some(StopCause::Budget))
         };
         let is_due = match &self.told {
             None => facts.events > 0,
@@ -137,16 +144,37 @@ impl Reading {
     }
 
     fn tell(&mut self, now: Instant) -> AgentFacts {
+        self.told = Some((now, self.reader.facts().clone()));
+        self.all()
+    }
+
+    fn all(&self) -> AgentFacts {
         let facts = self.reader.facts();
-        self.told = Some((now, facts.clone()));
-        told(facts)
+        AgentFacts {
+            session_id: facts.session_id.clone(),
+            cost_usd: facts.cost_usd,
+            bill: self.bill(),
+            facts: serde_json::to_value(facts).unwrap_or_default(),
+        }
+    }
+
+    fn bill(&self) -> Bill {
+        bill(self.reader.facts(), self.account.as_deref(), &self.earlier)
+    }
+
+    /// What the job used so far, this attempt included.
+    fn spent(&self) -> Spent {
+        if self.most.is_unbounded() {
+            return Spent::default();
+        }
+        self.earlier.spent.and(Spent::of(&self.bill().lines))
     }
 
     /// Reads to the end of the log.
     pub(crate) fn rest(&mut self) -> AgentFacts {
         self.read();
         self.reader.finish();
-        told(self.reader.facts())
+        self.all()
     }
 
     /// Judges an attempt whose process is gone, after its rest was read. `report` is what the
@@ -170,7 +198,8 @@ impl Reading {
             agent: &self.agent,
             account: self.account.as_deref(),
         };
-        verdict::report(report, found, facts, names)
+        let report = verdict::report(report, found, facts, names);
+        within(report, &self.most, &self.spent())
     }
 
     fn read(&mut self) {
@@ -210,12 +239,22 @@ fn is_news(told: &Facts, facts: &Facts) -> bool {
     key(told) != key(facts)
 }
 
-fn told(facts: &Facts) -> AgentFacts {
-    AgentFacts {
-        session_id: facts.session_id.clone(),
-        cost_usd: facts.cost_usd,
-        facts: serde_json::to_value(facts).unwrap_or_default(),
+/// Says of an attempt that failed whether its job has used up what it may cost: then no other one
+/// follows.
+fn within(mut report: Report, most: &Most, spent: &Spent) -> Report {
+    if let Outcome::Failed {
+        class, retryable, ..
+    } = &mut report.outcome
+        && most.is_used_up(spent)
+    {
+        *retryable = Some(false);
+        let words = format!("the budget of the job is used up: {}", most.words(spent));
+        report.message = Some(match report.message.take() {
+            Some(message) if *class != Class::OverBudget => format!("{message}; {words}"),
+            _ => words,
+        });
     }
+    report
 }
 
 /// How the process ended, as the rules see it.
@@ -234,6 +273,7 @@ fn end(status: &Status) -> End {
             StopCause::IdleTimeout => Stopped::IdleTimeout,
             StopCause::Finished => Stopped::Linger,
             StopCause::MaxTurns => Stopped::TurnCap,
+            StopCause::Budget => Stopped::Budget,
         }),
         not_started: match &status.ended {
             Ended::SpawnFailed { problem } => Some(problem.to_string()),

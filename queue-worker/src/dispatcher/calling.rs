@@ -6,12 +6,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use queue_core::attempt::{Outcome, Report};
+use queue_core::attempt::{Attempt, Outcome, Report};
+use queue_core::budget::Most;
 use queue_core::job::JobBody;
+use queue_core::ledger::Spent;
 use queue_core::store::{Claimed, SessionHold};
-use queue_core::{Class, Clock, Error, Store};
+use queue_core::{Class, Clock, Epoch, Error, JobId, Store};
 use uuid::Uuid;
 
+use crate::agent::bill::Earlier;
 use crate::agent::call::{Call, task_of};
 use crate::agent::session::{self, Before};
 
@@ -45,11 +48,15 @@ pub(super) fn call(
             return Ok(ended(clock, outcome, error.to_string()));
         }
     };
+    let fence = claimed.lease.fence();
+    let detail = store.detail(fence.job, &clock.now())?;
+    call.earlier = earlier(store, &call, &detail.attempts, fence.job, fence.epoch)?;
+    if let Some((outcome, words)) = used_up(&body.options.most(), &call.earlier.spent) {
+        return Ok(ended(clock, outcome, words));
+    }
     let Some(task) = task_of(body) else {
         return Ok(Called::Ready(Some(Box::new(call))));
     };
-    let fence = claimed.lease.fence();
-    let detail = store.detail(fence.job, &clock.now())?;
     let before = Before {
         attempts: &detail.attempts,
         saved: claimed.checkpoint.as_deref(),
@@ -72,6 +79,30 @@ pub(super) fn call(
             ended(clock, Outcome::Snoozed { until }, message)
         }
     })
+}
+
+/// What an attempt goes on from, by the attempts of its job and the ledger.
+pub(super) fn earlier(
+    store: &dyn Store,
+    call: &Call,
+    attempts: &[Attempt],
+    job: JobId,
+    epoch: Epoch,
+) -> Result<Earlier, Error> {
+    let spent = store.spent(job, Some(epoch))?;
+    Ok(Earlier::of(attempts, epoch, spent, call.adapter.totals))
+}
+
+/// What becomes of a job that has nothing left to spend, and the words for it.
+fn used_up(most: &Most, spent: &Spent) -> Option<(Outcome, String)> {
+    let words = || {
+        format!(
+            "nothing is left of the budget of the job, so the attempt was not started: {}",
+            most.words(spent)
+        )
+    };
+    let outcome = failed(Class::OverBudget, Some(false));
+    most.is_used_up(spent).then(|| (outcome, words()))
 }
 
 fn failed(class: Class, retryable: Option<bool>) -> Outcome {

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use queue_core::attempt::Report;
-use queue_core::job::{Command, JobBody, PROCESS};
+use queue_core::job::{JobBody, PROCESS};
 use queue_core::store::{Claimed, Cycle, Cycled};
 use queue_core::{Clock, Error, Fence, JobId, State, Store, failpoint};
 
-use serde_json::Value;
-
 use super::calling::{self, Called};
+use crate::agent::bill::Earlier;
 use crate::agent::call::Call;
 use crate::layout::Layout;
 
@@ -54,8 +53,8 @@ pub(super) struct Landed {
     /// Claimed, and not read because of this error.
     pub(super) unread: Vec<Claimed>,
     pub(super) body_error: Option<Error>,
-    /// What the adopted attempts need, and what was read of their agents' output.
-    pub(super) orphan_bodies: Vec<(JobBody, Option<Value>)>,
+    /// What the adopted attempts need, and what those of agents go on from.
+    pub(super) orphan_bodies: Vec<(JobBody, Earlier)>,
     /// Lost fences whose process tree another worker has taken over as it is.
     pub(super) taken_over: Vec<Fence>,
     /// The answer to the question is yes.
@@ -116,9 +115,9 @@ impl Flight {
                 failpoint::hit("adopt.claimed");
                 // What cannot be read now is adopted anew once its lease has run out.
                 let bodies = self.store.bodies(&orphans).unwrap_or_default();
-                let with_facts = |body| (self.facts_of(&body), body);
-                let found = bodies.into_iter().map(with_facts);
-                orphan_bodies = found.map(|(facts, body)| (body, facts)).collect();
+                let with_earlier = |body| (self.earlier(&body), body);
+                let found = bodies.into_iter().map(with_earlier);
+                orphan_bodies = found.map(|(earlier, body)| (body, earlier)).collect();
             }
             taken_over.extend(cycled.lost.iter().filter(|fence| self.is_taken_over(fence)));
         }
@@ -187,11 +186,17 @@ impl Flight {
         calling::call(&*self.store, &*self.clock, config, claimed, body)
     }
 
-    /// What was read of the output of the agent that a job calls, if it calls one.
-    fn facts_of(&self, body: &JobBody) -> Option<Value> {
-        let calls = matches!(body.command, Ok(Command::Agent(_))) || body.options.agent.is_some();
-        let detail = calls.then(|| self.store.detail(body.id, &self.clock.now()));
-        detail?.ok()?.attempts.pop()?.agent
+    /// What an adopted attempt goes on from, where its job calls an agent.
+    fn earlier(&self, body: &JobBody) -> Earlier {
+        let Ok(Some(call)) = Call::of(body, self.config.as_deref()) else {
+            return Earlier::default();
+        };
+        let detail = self.store.detail(body.id, &self.clock.now());
+        let found = detail.and_then(|detail| {
+            let epoch = detail.summary.job.epoch;
+            calling::earlier(&*self.store, &call, &detail.attempts, body.id, epoch)
+        });
+        found.unwrap_or_default()
     }
 
     /// Whether the process tree of a lost fence still is the one that runs the job.

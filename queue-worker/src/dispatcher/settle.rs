@@ -14,6 +14,7 @@ use tokio::task::JoinError;
 use super::flight::{Landed, Ready};
 use super::slots::{Adopted, Phase};
 use super::{ADOPT, Dispatcher, Failing, PROMOTE, words};
+use crate::agent::bill::Earlier;
 use crate::agent::call::Call;
 use crate::attempt::{Manner, Task};
 use crate::cgroup::Hold;
@@ -90,7 +91,7 @@ impl Dispatcher {
         cycle: &Cycle,
         cycled: &Cycled,
         ready: Vec<Ready>,
-        mut bodies: Vec<(JobBody, Option<serde_json::Value>)>,
+        mut bodies: Vec<(JobBody, Earlier)>,
         taken_over: &[Fence],
         until: Instant,
     ) {
@@ -114,8 +115,8 @@ impl Dispatcher {
             let found = bodies
                 .iter()
                 .position(|(body, _)| body.id == orphan.lease.job());
-            let (body, facts) = found.map(|at| bodies.swap_remove(at)).unzip();
-            self.adopt(orphan, body, facts.flatten());
+            let (body, earlier) = found.map(|at| bodies.swap_remove(at)).unzip();
+            self.adopt(orphan, body, earlier.unwrap_or_default());
         }
         let claimed = ready.len();
         for ready in ready {
@@ -275,7 +276,6 @@ impl Dispatcher {
             worker: self.name.clone(),
             body,
             call,
-            facts: None,
             reading: slot.reading.clone(),
             config: self.config.clone(),
             saved: claimed.checkpoint,
@@ -320,18 +320,15 @@ impl Dispatcher {
             fence.job,
             adopted.class
         );
+        let call = self.called(&body, &adopted.earlier);
         let slot = self.slots.insert_adopted(fence, adopted, control);
         let task = Task {
             fence,
             attempt: adopted.attempt,
             queue: String::new(),
             worker: self.name.clone(),
-            call: Call::of(&body, self.config.as_deref())
-                .ok()
-                .flatten()
-                .map(Box::new),
+            call,
             body,
-            facts: adopted.facts.clone(),
             reading: slot.reading.clone(),
             config: self.config.clone(),
             saved: None,
@@ -345,6 +342,15 @@ impl Dispatcher {
             shims: self.shims.clone(),
         };
         self.begin(task);
+    }
+
+    /// The agent that an adopted attempt calls, if it calls one.
+    fn called(&self, body: &JobBody, earlier: &Earlier) -> Option<Box<Call>> {
+        let call = Call::of(body, self.config.as_deref()).ok().flatten()?;
+        Some(Box::new(Call {
+            earlier: earlier.clone(),
+            ..call
+        }))
     }
 
     /// Makes the slot of a claimed job, unless it has one. Says whether it has one now.
@@ -389,7 +395,7 @@ impl Dispatcher {
 
     // ── Adoption ────────────────────────────────────────────────────────────────────────────
 
-    fn adopt(&mut self, orphan: &Orphan, body: Option<JobBody>, facts: Option<serde_json::Value>) {
+    fn adopt(&mut self, orphan: &Orphan, body: Option<JobBody>, earlier: Earlier) {
         let fence = orphan.lease.fence();
         tracing::warn!(
             job = fence.job.0,
@@ -405,7 +411,7 @@ impl Dispatcher {
             is_cancelled: false,
             traces: self.traces(orphan),
             body,
-            facts,
+            earlier,
             is_recorded: orphan.process.is_some(),
         };
         self.orphans.insert(fence, adopted);

@@ -11,6 +11,7 @@ use queue_core::store::Claimed;
 use queue_core::{Class, Fence};
 
 use super::words;
+use crate::agent::bill::Earlier;
 use crate::agent::reading::SharedReading;
 use crate::attempt::SharedCheckpoint;
 use crate::supervisor::{Control, StopCause};
@@ -58,8 +59,8 @@ pub(super) struct Adopted {
     pub(super) traces: crate::recovery::Traces,
     /// What the attempt needs; none where the job is gone.
     pub(super) body: Option<JobBody>,
-    /// What that worker read of its agent's output.
-    pub(super) facts: Option<serde_json::Value>,
+    /// What it goes on from, where it is an agent's.
+    pub(super) earlier: Earlier,
     /// Whether the worker that had it told the store of its process.
     pub(super) is_recorded: bool,
 }

@@ -32,10 +32,12 @@ pub enum StopCause {
     Finished,
     /// An agent took more turns than it may.
     MaxTurns,
+    /// An agent cost more than its job may.
+    Budget,
 }
 
 impl StopCause {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Cancelled,
         Self::LeaseLost,
         Self::Interrupted,
@@ -43,6 +45,7 @@ impl StopCause {
         Self::IdleTimeout,
         Self::Finished,
         Self::MaxTurns,
+        Self::Budget,
     ];
 
     /// The letter that stands for it in a pipe.
@@ -55,6 +58,7 @@ impl StopCause {
             Self::IdleTimeout => b's',
             Self::Finished => b'f',
             Self::MaxTurns => b'm',
+            Self::Budget => b'b',
         }
     }
 

@@ -39,6 +39,7 @@ const TABLES: &[(&str, &str)] = &[
     ("attempt", "job"),
     ("checkpoint", "job"),
     ("dependency", "job"),
+    ("ledger", "job"),
 ];
 
 /// What a job has to itself only inside its own store.

@@ -2,7 +2,7 @@
 
 use super::{
     fault::Done,
-    rows, sql,
+    ledger, rows, sql,
     tx::Tx,
     unreadable::{self, Step},
 };
@@ -113,6 +113,9 @@ pub(super) fn save_facts(tx: &Tx<'_>, fence: Fence, facts: &AgentFacts) -> Done<
             ":session": facts.session_id,
         },
     )?;
+    if changed == 1 {
+        ledger::book(tx, fence.job, fence.epoch, &facts.bill)?;
+    }
     Ok(changed == 1)
 }
 

@@ -1,6 +1,6 @@
 //! Reading: one job, all about it, or many.
 
-use super::{causes, fault::Done, rows, sql, tx};
+use super::{causes, fault::Done, ledger, rows, sql, tx};
 use crate::{
     attempt::Attempt,
     checkpoint::Checkpoint,
@@ -67,6 +67,7 @@ pub(super) fn detail(c: &Connection, id: JobId, now: &Now) -> Done<Detail> {
         after,
         dependants,
         causes,
+        spent: ledger::spent(c, id, None)?,
     })
 }
 

@@ -7,10 +7,11 @@ use super::{
     dependencies, directories, enqueue,
     fault::Done,
     lanes::{self, Conditions},
-    limits, moves, sql,
+    limits, moves, rows, sql,
     tx::{SPACING, Tx},
 };
 use crate::{
+    budget::Most,
     error::Error,
     job::{Job, JobId},
     state::{Class, State, Verb, WaitReason},
@@ -107,7 +108,23 @@ fn requeue_one(tx: &Tx<'_>, id: JobId, how: &Requeue) -> Done<State> {
         },
     )?;
     moves::apply(tx, Verb::Requeue, &before, &after)?;
+    if !how.most.is_unbounded() {
+        raise(tx, id, &how.most)?;
+    }
     Ok(after.state)
+}
+
+/// Changes what a job may cost.
+fn raise(tx: &Tx<'_>, id: JobId, most: &Most) -> Done<()> {
+    let body = tx.one(sql::BODY, named_params! {":job": id.0}, rows::body)?;
+    let mut options = body.ok_or(Error::JobNotFound(id))?.options;
+    options.max_cost = most.cost.or(options.max_cost);
+    options.max_tokens = most.tokens.or(options.max_tokens);
+    tx.run(
+        sql::EDIT_OPTIONS,
+        named_params! {":job": id.0, ":options": serde_json::to_string(&options)?},
+    )?;
+    Ok(())
 }
 
 /// Makes everything that comes after `first` wait again; what had ended runs again too. Step by
