@@ -64,6 +64,11 @@ fn to_ask_before_the_lock_is_to_ask_too_early() {
 }
 
 #[test]
+fn a_lock_that_nobody_holds_after_it_was_sent_is_somebody_elses_by_then() {
+    leads_to(Rules::LockSentAway, RUNS_ON);
+}
+
+#[test]
 fn who_does_not_look_for_a_living_shim_starts_beside_it() {
     leads_to(Rules::NoAdoption, RUNS_ON);
 }

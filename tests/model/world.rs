@@ -26,6 +26,8 @@ pub(crate) enum Rules {
     StartWithoutAsking,
     /// It is asked whether the lease still runs, and the attempt's lock taken afterwards.
     AskBeforeTheLock,
+    /// The worker lets go of an attempt's lock as soon as it has sent it to the shim.
+    LockSentAway,
     /// A living shim is not looked for.
     NoAdoption,
     /// Nobody takes over what a dead worker held.
@@ -71,6 +73,8 @@ enum Phase {
     Locked,
     /// It has asked whether its lease runs, and it does.
     Asked,
+    /// It has sent the lock to a shim.
+    Given,
     Following,
     Adopted,
     Sweeping,
@@ -95,6 +99,8 @@ struct Worker {
 enum Lock {
     Free,
     Worker(usize),
+    /// On its way to a shim that waits, and so held; with the copy of the worker that sent it.
+    Line(Option<usize>),
     Shim,
 }
 
@@ -102,8 +108,21 @@ enum Lock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Tree {
     lock: Lock,
+    /// A shim has said that it has the attempt.
+    is_taken: bool,
     runs: bool,
     has_status: bool,
+}
+
+impl Tree {
+    /// A worker dies, or drops its lock: what is on its way to a shim stays held.
+    fn let_go(&mut self, at: usize) {
+        match self.lock {
+            Lock::Worker(worker) if worker == at => self.lock = Lock::Free,
+            Lock::Line(Some(worker)) if worker == at => self.lock = Lock::Line(None),
+            _ => {}
+        }
+    }
 }
 
 /// Everything.
@@ -134,6 +153,7 @@ impl World {
         };
         let tree = Tree {
             lock: Lock::Free,
+            is_taken: false,
             runs: false,
             has_status: false,
         };
@@ -245,9 +265,7 @@ impl World {
                     task: None,
                 };
                 for tree in &mut world.trees {
-                    if tree.lock == Lock::Worker(at) {
-                        tree.lock = Lock::Free;
-                    }
+                    tree.let_go(at);
                 }
             });
         }
@@ -256,6 +274,18 @@ impl World {
                 world.kills += 1;
                 world.trees[epoch].lock = Lock::Free;
             });
+        }
+        for epoch in 1..=EPOCHS {
+            if let Lock::Line(copy) = self.trees[epoch].lock {
+                self.mishap(
+                    steps,
+                    format!("kill the shim that {epoch} goes to"),
+                    |world| {
+                        world.kills += 1;
+                        world.trees[epoch].lock = copy.map_or(Lock::Free, Lock::Worker);
+                    },
+                );
+            }
         }
     }
 
@@ -275,11 +305,14 @@ impl World {
         }
         for epoch in (1..=EPOCHS).filter(|epoch| self.trees[*epoch].lock == Lock::Shim) {
             self.step(steps, format!("job {epoch} ends under its shim"), |world| {
-                world.trees[epoch] = Tree {
-                    lock: Lock::Free,
-                    runs: false,
-                    has_status: true,
-                };
+                world.end_by_shim(epoch);
+            });
+        }
+        for epoch in (1..=EPOCHS).filter(|epoch| matches!(self.trees[*epoch].lock, Lock::Line(_))) {
+            self.step(steps, format!("a shim takes {epoch}"), |world| {
+                world.trees[epoch].lock = Lock::Shim;
+                world.trees[epoch].is_taken = true;
+                world.trees[epoch].runs = true;
             });
         }
     }
@@ -345,11 +378,7 @@ impl World {
         let tree = self.trees[epoch];
         match phase {
             Phase::Claimed | Phase::Locked => self.steps_to_start(rules, at, task, steps),
-            Phase::Asked => self.step(steps, format!("worker {at} starts {epoch}"), |world| {
-                world.trees[epoch].lock = Lock::Shim;
-                world.trees[epoch].runs = true;
-                enter(Phase::Following)(world);
-            }),
+            Phase::Asked | Phase::Given => self.steps_to_hand_over(rules, at, task, steps),
             Phase::Following if tree.lock == Lock::Free => {
                 let next = if tree.has_status {
                     Phase::Over(How::Done)
@@ -387,6 +416,39 @@ impl World {
         }
     }
 
+    /// Sends the lock to a shim, and hears whether that has it.
+    fn steps_to_hand_over(&self, rules: Rules, at: usize, task: Task, steps: &mut Vec<Step>) {
+        let epoch = task.fence.epoch;
+        let enter = |phase| {
+            move |world: &mut Self| {
+                world.workers[at].task = Some(Task { phase, ..task });
+            }
+        };
+        let tree = self.trees[epoch];
+        if task.phase == Phase::Asked {
+            self.step(steps, format!("worker {at} hands over {epoch}"), |world| {
+                let copy = (rules != Rules::LockSentAway).then_some(at);
+                world.trees[epoch].lock = Lock::Line(copy);
+                enter(Phase::Given)(world);
+            });
+        } else if tree.is_taken {
+            let name = format!("worker {at} hears that {epoch} is taken");
+            self.step(steps, name, enter(Phase::Following));
+        } else if !matches!(tree.lock, Lock::Line(_)) {
+            let name = format!("worker {at} hears that the shim is gone");
+            self.step(steps, name, |world| {
+                if rules == Rules::LockSentAway {
+                    // The mistake: it has no lock to ask under, and takes it anew.
+                    world.trees[epoch].lock = Lock::Worker(at);
+                    enter(Phase::Asked)(world);
+                } else {
+                    // It holds the lock as before, and asks again.
+                    enter(Phase::Locked)(world);
+                }
+            });
+        }
+    }
+
     /// Lock, ask, start; or hand back what may be somebody else's by now.
     fn steps_to_start(&self, rules: Rules, at: usize, task: Task, steps: &mut Vec<Step>) {
         let epoch = task.fence.epoch;
@@ -395,9 +457,7 @@ impl World {
             if task.is_held || rules == Rules::StartWithoutAsking {
                 enter(world, next);
             } else {
-                if world.trees[epoch].lock == Lock::Worker(at) {
-                    world.trees[epoch].lock = Lock::Free;
-                }
+                world.trees[epoch].let_go(at);
                 enter(world, Phase::Over(How::HandedBack));
             }
         };
@@ -440,9 +500,7 @@ impl World {
                 return;
             }
             world.workers[at].task = None;
-            if world.trees[epoch].lock == Lock::Worker(at) {
-                world.trees[epoch].lock = Lock::Free;
-            }
+            world.trees[epoch].let_go(at);
             // Under its own epoch the job goes on under whoever adopted it.
             let goes_on = world.row.state == State::InProgress && world.row.epoch == epoch;
             if !goes_on && world.trees[epoch].lock == Lock::Shim {
@@ -456,6 +514,7 @@ impl World {
             lock: Lock::Free,
             runs: false,
             has_status: true,
+            ..self.trees[epoch]
         };
     }
 
