@@ -3,7 +3,7 @@
 use crate::home::{Home, LEASE, home, is_alive, says};
 use queue_core::{Class, Epoch, State, Store};
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Running, Stopped, programs, wait_for};
+use support::{Running, Stopped, programs, wait_for, wait_until};
 
 /// Counts to six by the file `go`, and ends with 7.
 const COUNTS: &str = "echo $$ > pid; for i in 1 2 3; do echo $i; done; while [ ! -e go ]; do sleep 0.01; done; \
@@ -75,6 +75,25 @@ fn a_worker_that_runs_already_adopts_it_as_well() {
 }
 
 #[test]
+fn a_job_is_adopted_after_all_workers_were_down_for_longer_than_the_lease() {
+    let home = home!();
+    let job = counting(&home);
+    let mut workers =
+        ["first", "second"].map(|name| home.worker(&["--name", name, "--lease", LEASE]));
+    let pid = home.pid_in("pid");
+    workers.iter_mut().for_each(Running::kill);
+    let row = home.store.job(job).unwrap();
+    let ran_out = row.lease_expires_at.expect("it is in progress");
+    wait_until("the lease has run out", || home.now().wall > ran_out);
+    assert!(is_alive(pid));
+    let mut next = home.worker(&["--name", "next"]);
+    says(&next, "goes on: adopted (");
+    home.env.file("go", "");
+    ran_once(&home, job, "next");
+    stop(&mut next);
+}
+
+#[test]
 fn of_two_workers_that_find_an_orphan_one_adopts_it() {
     let home = home!();
     let job = counting(&home);
@@ -101,7 +120,7 @@ fn a_job_that_ended_while_no_worker_was_there_is_taken_from_its_status() {
     let shim = shim_of(pid);
     first.kill();
     home.env.file("go", "");
-    support::wait_until("the shim has ended", || !is_alive(shim));
+    wait_until("the shim has ended", || !is_alive(shim));
     let mut next = home.worker(&["--name", "next"]);
     ran_once(&home, job, "next");
     stop(&mut next);
