@@ -28,8 +28,9 @@ use crate::supervisor::Status;
 
 pub(crate) use platform::start_of_child;
 
-/// What asked processes have to save their work.
-const GRACE: Duration = Duration::from_secs(2);
+/// What asked processes have to save their work. With the second in which a death is noticed, what is
+/// left of an attempt is gone three seconds after its worker and its shim died.
+const GRACE: Duration = Duration::from_millis(1_500);
 /// How often it is looked whether they are gone.
 const TICK: Duration = Duration::from_millis(20);
 /// After this long it is said that they do not go, and looked less often.
