@@ -112,7 +112,7 @@ fn in_words(summary: Summary) -> String {
         (summary.failed, "failed"),
         (summary.cancelled, "cancelled"),
         (summary.retried, "to be tried again"),
-        (summary.returned, "handed back"),
+        (summary.returned, "put back in line"),
         (summary.lost, "lost to other workers"),
         (summary.left, "left running for the next worker"),
     ];
