@@ -1,7 +1,7 @@
 //! `qcli enqueue`: one job.
 
 use serde_json::json;
-use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt as _};
+use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt as _, process::Stdio};
 
 #[test]
 fn only_the_number_is_printed_and_words_go_to_standard_error() {
@@ -129,13 +129,22 @@ fn a_script_comes_from_standard_input_or_a_file_and_keeps_its_text() {
 
 #[test]
 fn standard_input_is_a_file_or_nothing() {
+    // P9: an agent that waits for an open pipe hangs for ever.
     let env = support::test_env!();
     env.file("in.txt", "lines\n");
     env.qcli(&["enqueue", "--stdin", "in.txt", "--shell", "cat > seen"])
         .ok();
     env.qcli(&["enqueue", "--shell", "cat > empty"]).ok();
-    env.drain();
+    env.qcli(&["enqueue", "--shell", "readlink /proc/$$/fd/0 > source"])
+        .ok();
+    // The worker's own is a pipe that nobody closes.
+    let mut worker = env.command(&["work", "--drain"]);
+    let mut worker = worker.stdin(Stdio::piped()).spawn().unwrap();
+    let pipe = worker.stdin.take();
+    support::wait_until("all is done", || worker.try_wait().unwrap().is_some());
+    drop(pipe);
     assert_eq!(env.read("seen"), "lines\n");
+    assert_eq!(env.read("source"), "/dev/null\n");
     assert_eq!(fs::read(env.work().join("empty")).unwrap(), b"");
 }
 

@@ -74,6 +74,7 @@ fn every_end_has_its_class_and_only_what_may_go_better_is_tried_again() {
             Some(126),
             1,
         ),
+        // P13
         (add(nowhere), Class::BadCwd, None, 1),
         (add(slow), Class::Timeout, None, 2),
         (add(silent), Class::IdleTimeout, None, 2),
