@@ -89,14 +89,15 @@ create table job (
                         ('scheduled', 'pending', 'blocked', 'in_progress',
                          'completed', 'failed', 'cancelled')),
   wait_reason         text check (wait_reason in
-                        ('delay', 'retry', 'snooze', 'limit', 'window', 'dependency', 'hold')),
+                        ('delay', 'retry', 'snooze', 'limit', 'window', 'dependency', 'hold',
+                         'answer')),
   class               text check (class in
                         ('exit_code', 'signal', 'timeout', 'idle_timeout', 'oom', 'spawn_failed',
                          'bad_cwd', 'bad_payload', 'usage', 'lease_lost', 'lease_expired',
                          'worker_died', 'rebooted', 'cancelled', 'expired', 'interrupted',
                          'snoozed', 'check_failed', 'limit', 'auth', 'billing', 'refusal',
                          'context_full', 'session_missing', 'session_busy', 'max_turns',
-                         'over_budget', 'crash', 'unavailable')),
+                         'over_budget', 'needs_input', 'crash', 'unavailable')),
   priority            integer not null check (priority between -1000 and 1000),
   position            integer not null,     -- first in, first out inside a lane
   queued_at           integer not null,     -- when it joined the line; never falls with position
@@ -121,6 +122,7 @@ create table job (
   directory           text not null default '',     -- JSON: what it has to itself; '' for none
   waiting_on          integer not null default 0 check (waiting_on >= 0),
   held_at             integer,
+  asked_at            integer,              -- when it asked what it waits for the answer to
   cancel_requested_at integer,
   expires_at          integer,
   created_at          integer not null,
@@ -132,7 +134,9 @@ create table job (
   check ((lease_boot is null) = (lease_until is null)),
   check (lease_boot is null or state = 'in_progress'),
   check (state <> 'scheduled' or (run_at is not null and wait_reason is not null)),
-  check (state <> 'blocked' or (wait_reason is not null and wait_reason in ('dependency', 'hold'))),
+  check (state <> 'blocked'
+         or (wait_reason is not null and wait_reason in ('dependency', 'hold', 'answer'))),
+  check (asked_at is null or state = 'blocked'),
   check (state in ('scheduled', 'blocked') or wait_reason is null),
   check (state <> 'in_progress' or epoch > 0),
   check ((unique_key is null) = (unique_while is null))
@@ -207,7 +211,7 @@ create table attempt (
                        'worker_died', 'rebooted', 'cancelled', 'expired', 'interrupted',
                        'snoozed', 'check_failed', 'limit', 'auth', 'billing', 'refusal',
                        'context_full', 'session_missing', 'session_busy', 'max_turns',
-                       'over_budget', 'crash', 'unavailable')),
+                       'over_budget', 'needs_input', 'crash', 'unavailable')),
   exit_code         integer,
   signal            integer,
   message           text,
@@ -261,6 +265,25 @@ create table checkpoint (
   epoch integer not null,
   at    integer not null,
   primary key (job, name)
+) strict, without rowid;
+
+-- What a job asked a person, and what it was told. It asks one thing at a time.
+create table question (
+  job         integer not null references job (id) on delete cascade,
+  number      integer not null check (number > 0),
+  epoch       integer not null,             -- the attempt that asked
+  text        text not null,
+  choices     text not null default '[]',   -- JSON array
+  asked_at    integer not null,
+  answer      text,
+  answered_at integer,
+  answered_by text check (answered_by in ('person', 'default')),
+  is_taken    integer not null default 0 check (is_taken in (0, 1)), -- who asked was told itself
+  is_past     integer not null default 0 check (is_past in (0, 1)),  -- requeued since
+  primary key (job, number),
+  check ((answer is null) = (answered_at is null)
+         and (answer is null) = (answered_by is null)),
+  check (is_taken = 0 or answer is not null)
 ) strict, without rowid;
 
 -- job comes after parent. The parent is not a reference: were it gone, the job would still wait.

@@ -5,6 +5,8 @@
 
 mod accept;
 mod agent;
+mod answer;
+mod ask;
 mod backup;
 mod cancel;
 mod checkpoint;
@@ -101,6 +103,7 @@ pub(crate) enum Verb {
     Release(release::Args),
     Move(r#move::Args),
     Edit(Box<edit::Args>),
+    Answer(answer::Args),
     Diff(diff::Args),
     Accept(accept::Args),
     Discard(discard::Args),
@@ -111,6 +114,7 @@ pub(crate) enum Verb {
     Gate(gate::Args),
     Checkpoint(checkpoint::Args),
     Progress(progress::Args),
+    Ask(ask::Args),
     Doctor(doctor::Args),
     Prune(prune::Args),
     Backup(backup::Args),
@@ -154,6 +158,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Release(args) => release::run(&args, context),
         Verb::Move(args) => r#move::run(&args, context),
         Verb::Edit(args) => edit::run(&args, context),
+        Verb::Answer(args) => answer::run(&args, context),
         Verb::Diff(args) => diff::run(&args, context),
         Verb::Accept(args) => accept::run(&args, context),
         Verb::Discard(args) => discard::run(&args, context),
@@ -164,6 +169,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Gate(args) => gate::run(args, context),
         Verb::Checkpoint(args) => checkpoint::run(args, context),
         Verb::Progress(args) => progress::run(&args, context),
+        Verb::Ask(args) => ask::run(&args, context),
         Verb::Prune(args) => prune::run(&args, context),
         Verb::Backup(args) => backup::run(&args, context),
         Verb::Export(args) => export::run(&args, context),

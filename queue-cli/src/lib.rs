@@ -30,6 +30,7 @@ mod probe;
 mod resolve;
 pub mod selector;
 mod since;
+mod stdin;
 mod stuck;
 pub mod view;
 mod watch;

@@ -23,6 +23,7 @@ use queue_core::gate::GateName;
 use queue_core::job::{
     After, LimitUse, OnConflict, OnLeftover, RunOptions, StartAt, Unique, UniqueWhile,
 };
+use queue_core::question::OnQuestion;
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
 use queue_core::units::parse_count;
@@ -153,6 +154,10 @@ pub(crate) struct JobArgs {
     /// What to do with processes that it leaves behind: `kill` them, `wait` for them, or `keep` them
     #[arg(long, value_name = "WAY", help_heading = "Attempts")]
     pub(crate) on_leftover: Option<OnLeftover>,
+
+    /// What becomes of it when it asks something: `park` it until `qcli answer`, tell it `default:TEXT`, or `fail` it [default: park]
+    #[arg(long, value_name = "WAY", help_heading = "Attempts")]
+    pub(crate) on_question: Option<OnQuestion>,
 
     /// Run it directly under the worker, which it then does not outlive: for many tiny commands
     #[arg(long, help_heading = "Attempts")]
@@ -443,6 +448,7 @@ impl JobArgs {
             direct: self.direct,
             no_retry: self.no_retry_on.clone(),
             share_dir: self.share_dir,
+            on_question: self.on_question.clone(),
             worktree: None,
             agent: None,
         })

@@ -9,13 +9,14 @@ use crate::{
     gate::GateName,
     lease::{Epoch, Fence},
     ledger::Bill,
+    question::NewQuestion,
     state::Class,
     worker::WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How many tries of one job that did not count are remembered: snoozed, limited, handed back. A job may snooze for weeks,
+/// How many tries of one job that did not count are remembered: snoozed, limited, handed back, ended with a question. A job may snooze for weeks,
 /// and its history must not grow without end.
 pub const KEPT_UNCOUNTED: u32 = 20;
 
@@ -114,6 +115,12 @@ pub enum Outcome {
         /// What shows it, in the words of the program.
         evidence: String,
     },
+    /// An adapter found that the program ended with a question: the job waits for the answer, and
+    /// the attempt does not count.
+    NeedsInput {
+        /// What it asks.
+        question: NewQuestion,
+    },
     /// The worker stops and hands the job back; the attempt does not count.
     HandedBack,
     /// The process tree is gone because a cancel was asked for.
@@ -139,6 +146,10 @@ pub enum Finished {
     Retry(Timestamp),
     /// It waits for a gate to open.
     Limited,
+    /// It waits for an answer.
+    Asks,
+    /// It asked something and was answered; it can be claimed again now.
+    Answered,
     /// It can be claimed again now.
     Pending,
 }

@@ -8,6 +8,7 @@ use crate::{
     gate::GateName,
     job::JobId,
     lease::Epoch,
+    question::NotAsking,
     state::{State, Verb},
 };
 use std::{path::PathBuf, time::Duration};
@@ -53,6 +54,19 @@ pub enum Error {
     /// A NUL byte cannot be handed to a program.
     #[error("{0} contains a NUL byte, which no program can be given")]
     NulByte(&'static str),
+
+    /// The job asks nothing now that could be answered.
+    #[error("job {} asks nothing: it is {}", .0.job, .0.state)]
+    NotAsking(Box<NotAsking>),
+
+    /// A job asks one thing at a time.
+    #[error("job {job} asks already, and has no answer yet: {text}")]
+    AsksAlready {
+        /// The job.
+        job: JobId,
+        /// What it asked first.
+        text: String,
+    },
 
     /// The start lies behind.
     #[error("the start {at} has passed: it is {now}")]

@@ -10,6 +10,7 @@ use crate::{
     gate::GateName,
     lease::{Epoch, Holder},
     money::Usd,
+    question::{OnQuestion, Question},
     raw_text::RawText,
     retry::Backoff,
     state::{Class, State, WaitReason},
@@ -264,6 +265,9 @@ pub struct RunOptions {
     /// Share its directory with others, where it would have had it to itself.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub share_dir: bool,
+    /// What becomes of it when it asks something; it waits for a person where not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_question: Option<OnQuestion>,
     /// Run in a worktree of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worktree: Option<Worktree>,
@@ -456,6 +460,8 @@ pub struct Job {
     pub waiting_on: u32,
     /// When a person held it.
     pub held_at: Option<Timestamp>,
+    /// When it asked what it waits for the answer to; not set while it runs.
+    pub asked_at: Option<Timestamp>,
     /// When its cancel was asked for.
     pub cancel_requested_at: Option<Timestamp>,
     /// When it is given up if it has not started.
@@ -488,4 +494,6 @@ pub struct JobBody {
     pub options: RunOptions,
     /// What the job said of its success, where it said something.
     pub result: Option<serde_json::Value>,
+    /// What it was told of what it asked since it was last requeued, oldest first.
+    pub answers: Vec<Question>,
 }

@@ -13,7 +13,7 @@ spelled_enum! {
         Scheduled = "scheduled",
         /// Can be claimed now, unless its lane is shut (full key, empty bucket, paused queue).
         Pending = "pending",
-        /// Waits for a dependency or for a person who holds it.
+        /// Waits for a dependency, or for a person who holds it or whom it asks something.
         Blocked = "blocked",
         /// One attempt holds the lease.
         InProgress = "in_progress",
@@ -67,6 +67,10 @@ spelled_enum! {
         Retry = "retry",
         /// The attempt asks to run later; it does not count.
         Snooze = "snooze",
+        /// The attempt asks a person something.
+        Ask = "ask",
+        /// The attempt ended with a question; it does not count, and the job waits for the answer.
+        Park = "park",
         /// The attempt met a limit of its provider; it does not count, and the gate closes.
         Limit = "limit",
         /// A stopping worker hands the lease back; the attempt does not count.
@@ -81,6 +85,8 @@ spelled_enum! {
         Hold = "hold",
         /// A person lets a held job go, or a scheduled one run now.
         Release = "release",
+        /// A person answers what the job asks.
+        Answer = "answer",
         /// A person changes a job that waits.
         Edit = "edit",
         /// A person moves a waiting job within its queue.
@@ -128,6 +134,7 @@ pub const TRANSITIONS: &[Transition] = {
         row(Blocked, Verb::Cancel, &[Cancelled]),
         row(Blocked, Verb::Hold, &[Blocked]),
         row(Blocked, Verb::Release, &[Pending, Scheduled, Blocked]),
+        row(Blocked, Verb::Answer, &[Pending, Scheduled, Blocked]),
         row(Blocked, Verb::Edit, &[Scheduled, Pending, Blocked]),
         row(Blocked, Verb::Move, &[Blocked]),
         row(InProgress, Verb::Heartbeat, &[InProgress]),
@@ -136,6 +143,9 @@ pub const TRANSITIONS: &[Transition] = {
         row(InProgress, Verb::Fail, &[Failed]),
         row(InProgress, Verb::Retry, &[Scheduled]),
         row(InProgress, Verb::Snooze, &[Scheduled]),
+        row(InProgress, Verb::Ask, &[InProgress]),
+        row(InProgress, Verb::Answer, &[InProgress]),
+        row(InProgress, Verb::Park, &[Blocked, Pending]),
         row(InProgress, Verb::Limit, &[Pending]),
         row(InProgress, Verb::HandBack, &[Pending]),
         row(InProgress, Verb::Rescue, &[Pending, Failed]),
@@ -175,14 +185,18 @@ spelled_enum! {
         Dependency = "dependency",
         /// A person holds it.
         Hold = "hold",
+        /// It asked a person something.
+        Answer = "answer",
     }
 }
 
 /// Where a job that is not running belongs, from the facts about it.
 ///
-/// A hold wins over a dependency, a dependency over a time. `delayed` names what set `run_at`.
+/// A hold wins over a question, that over a dependency, a dependency over a time. `delayed` names
+/// what set `run_at`.
 pub fn resting_place(
     held: bool,
+    asks: bool,
     unmet_dependencies: u32,
     run_at: Option<Timestamp>,
     delayed: WaitReason,
@@ -190,6 +204,8 @@ pub fn resting_place(
 ) -> (State, Option<WaitReason>) {
     if held {
         (State::Blocked, Some(WaitReason::Hold))
+    } else if asks {
+        (State::Blocked, Some(WaitReason::Answer))
     } else if unmet_dependencies > 0 {
         (State::Blocked, Some(WaitReason::Dependency))
     } else if run_at.is_some_and(|at| at > now) {
@@ -258,6 +274,8 @@ spelled_enum! {
         MaxTurns = "max_turns",
         /// It cost more than its budget.
         OverBudget = "over_budget",
+        /// It asked a person something, and its end left that open.
+        NeedsInput = "needs_input",
         /// The program broke in a way of its own.
         Crash = "crash",
     }
@@ -310,6 +328,7 @@ impl Class {
             | Class::Billing
             | Class::Refusal
             | Class::MaxTurns
+            | Class::NeedsInput
             | Class::OverBudget => Disposition::Fail,
         }
     }
@@ -382,14 +401,17 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_wins_over_a_dependency_and_a_dependency_over_a_time() {
+    fn a_hold_wins_over_a_question_that_over_a_dependency_and_this_over_a_time() {
         let now = Timestamp::from_millis(1_000);
         let later = Some(Timestamp::from_millis(2_000));
-        let rest = |held, unmet, at| resting_place(held, unmet, at, WaitReason::Retry, now);
+        let rest = |held, unmet, at| resting_place(held, false, unmet, at, WaitReason::Retry, now);
         assert_eq!(
             rest(true, 1, later),
             (State::Blocked, Some(WaitReason::Hold))
         );
+        let asks = |held| resting_place(held, true, 1, later, WaitReason::Retry, now);
+        assert_eq!(asks(true).1, Some(WaitReason::Hold));
+        assert_eq!(asks(false), (State::Blocked, Some(WaitReason::Answer)));
         assert_eq!(
             rest(false, 1, later),
             (State::Blocked, Some(WaitReason::Dependency))

@@ -5,6 +5,7 @@
 //! argument. A method that returns an error has changed nothing, unless its text says otherwise.
 //! What the verbs take and give stands beside this file, one noun a file.
 
+mod answered;
 mod archive;
 mod cancelled;
 mod claim;
@@ -23,6 +24,7 @@ mod stats;
 mod unfinished;
 
 pub use self::{
+    answered::Answered,
     archive::{Archived, Import, Imported, ImportedSettings, SettingsResult, Shared},
     cancelled::Cancelled,
     claim::{Claim, Claimed},
@@ -52,6 +54,7 @@ use crate::{
     lease::{Epoch, Fence, Lease},
     ledger::Spent,
     limit::Limit,
+    question::{Asked, NewQuestion},
     queue::{KeyStatus, Queue, QueueChange, QueueStatus},
     state::State,
     why::Cause,
@@ -279,6 +282,23 @@ pub trait Store: Send + Sync {
     /// Notes how far an attempt is. `LeaseLost` as above.
     fn progress(&self, job: JobId, epoch: Epoch, progress: &Progress, now: &Now) -> Result<()>;
 
+    /// Notes what an attempt asks a person. When it ends without the answer, the job waits for it
+    /// without a slot (or does what its `on_question` says), and the attempt does not count.
+    ///
+    /// The same question again is the same question. `AsksAlready` while another one is open,
+    /// `LeaseLost` as above.
+    fn ask(&self, job: JobId, epoch: Epoch, asked: &NewQuestion, now: &Now) -> Result<Asked>;
+
+    /// The answer to a question of this attempt, which from then on has it: no later attempt is
+    /// started to be told. `None` as long as nobody has answered. `LeaseLost` as above.
+    fn take_answer(
+        &self,
+        job: JobId,
+        epoch: Epoch,
+        number: u32,
+        now: &Now,
+    ) -> Result<Option<String>>;
+
     // ── What people ask for ─────────────────────────────────────────────────────────────────
 
     /// Cancels jobs. One that waits is cancelled now; one that runs is asked to stop; one that
@@ -293,6 +313,10 @@ pub trait Store: Send + Sync {
 
     /// Lets held jobs go, and scheduled ones run now. The answer is where each stands then.
     fn release(&self, jobs: &[JobId], now: &Now) -> Result<PerJob<State>>;
+
+    /// Answers what a job asks. One that waits for the answer goes back to its old place in the
+    /// line, and its next attempt is told. `NotAsking` where it asks nothing now.
+    fn answer(&self, job: JobId, text: &str, now: &Now) -> Result<Answered>;
 
     /// Changes waiting jobs.
     fn edit(&self, jobs: &[JobId], edit: &Edit, now: &Now) -> Result<PerJob<State>>;

@@ -7,6 +7,7 @@ use crate::{
     clock::Timestamp,
     gate::{Closing, GateName},
     job::{Job, JobId, ParentEnd},
+    question::first_line,
     raw_text::RawText,
     state::{State, WaitReason},
     units::format_duration,
@@ -20,6 +21,15 @@ pub enum Cause {
     /// A person holds it.
     Held {
         /// Since when.
+        since: Timestamp,
+    },
+    /// It asked a person something. One that runs waits for the answer with its slot.
+    Asks {
+        /// The question.
+        question: String,
+        /// What can be chosen from; any answer will do where there is nothing.
+        choices: Vec<String>,
+        /// When it asked.
         since: Timestamp,
     },
     /// A job it comes after has not ended as needed.
@@ -133,6 +143,7 @@ impl Cause {
     pub fn words(&self, job: &Job, now: Timestamp) -> String {
         match self {
             Cause::Held { .. } => "held".to_owned(),
+            Cause::Asks { question, .. } => format!("asks: {}", first_line(question)),
             Cause::After { parent, end, state } => after(*parent, *end, *state),
             Cause::Until {
                 reason: WaitReason::Retry,

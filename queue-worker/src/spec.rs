@@ -41,6 +41,9 @@ pub const SESSION_VARIABLES: [&str; 6] = [
     "CLAUDE_JOB_DIR",
 ];
 
+/// What a plain command asked last and was told. A job does not get those of the job that enqueued it.
+const ANSWER_VARIABLES: [&str; 2] = ["QUEUE_QUESTION", "QUEUE_ANSWER"];
+
 /// Which attempt it is: what a job finds in its `QUEUE_…` variables.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'a> {
@@ -236,7 +239,8 @@ fn environment(
         ("QUEUE_QUEUE", identity.queue.into()),
         ("QUEUE_WORKER", identity.worker.into()),
     ];
-    let is_ours = |name: &str| ours.iter().any(|(our, _)| *our == name);
+    let is_ours =
+        |name: &str| ours.iter().any(|(our, _)| *our == name) || ANSWER_VARIABLES.contains(&name);
     let theirs = body
         .env
         .iter()
@@ -244,7 +248,24 @@ fn environment(
         .map(|(name, value)| (name.into(), value.as_os_str().to_owned()));
     let mut variables: Vec<(OsString, OsString)> = theirs.collect();
     variables.extend(ours.clone().map(|(name, value)| (name.into(), value)));
+    variables.extend(answer(body));
     variables
+}
+
+/// What a plain command was told last; an agent is told in its session.
+fn answer(body: &JobBody) -> Vec<(OsString, OsString)> {
+    let last = body
+        .answers
+        .last()
+        .filter(|_| agent::call::task_of(body).is_none());
+    let told = last.and_then(|asked| Some([&asked.text, &asked.answer.as_ref()?.text]));
+    let named = |values: [&String; 2]| {
+        let pairs = ANSWER_VARIABLES.into_iter().zip(values);
+        pairs
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    };
+    told.map(named).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -280,6 +301,7 @@ mod tests {
                 env: BTreeMap::from([("PATH".to_owned(), RawText::from("/usr/bin:/bin"))]),
                 options: RunOptions::default(),
                 result: None,
+                answers: Vec::new(),
             }
         }
 

@@ -100,6 +100,8 @@ pub struct Summary {
     pub failed: u64,
     /// Attempts after which the job is tried again later.
     pub retried: u64,
+    /// Attempts after which the job waits for an answer.
+    pub asking: u64,
     /// Jobs that were cancelled.
     pub cancelled: u64,
     /// Jobs that can be claimed again at once: handed back, or rescued from a dead worker.
@@ -117,7 +119,8 @@ impl Summary {
             Finished::Failed => &mut self.failed,
             Finished::Cancelled => &mut self.cancelled,
             Finished::Retry(_) | Finished::Limited => &mut self.retried,
-            Finished::Pending => &mut self.returned,
+            Finished::Asks => &mut self.asking,
+            Finished::Pending | Finished::Answered => &mut self.returned,
         } += 1;
     }
 }

@@ -1,7 +1,7 @@
 //! Coding agents as jobs: real workers, and programs that act like the agents.
 //!
 //! `rows` plays each scenario in `tests/fixtures/agents` and judges its log; `corpus` judges endings as
-//! they were captured; `reading` cuts the same bytes in every way. `start`, `sessions`, `limits`, `directories` and
+//! they were captured; `reading` cuts the same bytes in every way. `start`, `sessions`, `questions`, `limits`, `directories` and
 //! `ending` have jobs of agents done by workers, `budget` bounds what they cost, and `explain` asks why they were judged so.
 
 mod budget;
@@ -10,6 +10,7 @@ mod directories;
 mod ending;
 mod explain;
 mod limits;
+mod questions;
 mod reading;
 mod rows;
 mod scene;

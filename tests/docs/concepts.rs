@@ -5,7 +5,7 @@ use regex::Regex;
 use std::collections::BTreeMap;
 
 /// The words that stand for the ideas of the queue.
-const WORDS: [&str; 40] = [
+const WORDS: [&str; 41] = [
     "Adopt",
     "Ageing",
     "Attempt",
@@ -31,6 +31,7 @@ const WORDS: [&str; 40] = [
     "Limit",
     "Outcome",
     "Priority",
+    "Question",
     "Queue",
     "Release",
     "Requeue",

@@ -10,12 +10,13 @@ use queue_core::gate::{CloseGate, GateName, GateStatus, Met};
 use queue_core::job::{Enqueued, Job, JobBody, JobId, NewJob};
 use queue_core::ledger::Spent;
 use queue_core::limit::Limit;
+use queue_core::question::{Asked, NewQuestion};
 use queue_core::queue::{KeyStatus, Queue, QueueChange, QueueStatus};
 use queue_core::state::State;
 use queue_core::store::sqlite::SqliteStore;
 use queue_core::store::{
-    Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Import, Outlook, PerJob,
-    Place, Prune, Pruned, Requeue, Requeued, SessionHold, Stats, Store, Summary,
+    Answered, Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Import, Outlook,
+    PerJob, Place, Prune, Pruned, Requeue, Requeued, SessionHold, Stats, Store, Summary,
 };
 use queue_core::why::Cause;
 use queue_core::worker::{NewWorker, Shortage, Worker, WorkerId};
@@ -104,6 +105,9 @@ impl Store for Meddling {
         fn outlook(queues: &[String], kind: &str, now: &Now) -> Result<Outlook>;
         fn checkpoint(job: JobId, epoch: Epoch, name: &str, value: &[u8], now: &Now) -> Result<()>;
         fn progress(job: JobId, epoch: Epoch, progress: &Progress, now: &Now) -> Result<()>;
+        fn ask(job: JobId, epoch: Epoch, asked: &NewQuestion, now: &Now) -> Result<Asked>;
+        fn take_answer(job: JobId, epoch: Epoch, number: u32, now: &Now) -> Result<Option<String>>;
+        fn answer(job: JobId, text: &str, now: &Now) -> Result<Answered>;
         fn cancel(jobs: &[JobId], now: &Now) -> Result<PerJob<Cancelled>>;
         fn requeue(jobs: &[JobId], requeue: &Requeue, now: &Now) -> Result<PerJob<Requeued>>;
         fn hold(jobs: &[JobId], now: &Now) -> Result<PerJob<State>>;

@@ -31,6 +31,16 @@ pub(crate) enum End {
     HandedBack,
     Stalled,
     Aborted,
+    /// With a question.
+    Asks,
+}
+
+/// What an attempt asked last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    Open,
+    /// And it does not know.
+    Answered,
 }
 
 /// A job.
@@ -44,6 +54,10 @@ pub(crate) struct Job {
     pub(crate) epoch: i64,
     pub(crate) holder: i64,
     pub(crate) is_held: bool,
+    /// What its last attempt asked.
+    question: Option<Question>,
+    /// It waits for the answer.
+    pub(crate) is_parked: bool,
     pub(crate) is_cancel_asked: bool,
     pub(crate) attempts_ended: usize,
     /// The job it comes after, and whether that has ended as needed.
@@ -100,6 +114,8 @@ impl Model {
             epoch: 0,
             holder: 0,
             is_held: new.is_held,
+            question: None,
+            is_parked: false,
             is_cancel_asked: false,
             attempts_ended: 0,
             parent,
@@ -150,6 +166,7 @@ impl Model {
         job.holder += 1;
         job.give_up_at = None;
         job.run_at = None;
+        job.question = None;
         job.lease_until = until;
         self.fence(id)
     }
@@ -198,13 +215,21 @@ impl Model {
         let now = self.now;
         let job = &mut self.jobs[id];
         job.attempts_ended += 1;
-        let is_cancelled = end == End::Aborted || (job.is_cancel_asked && end != End::Completed);
-        if is_cancelled {
+        if end == End::Asks && job.question != Some(Question::Open) {
+            job.question = Some(Question::Open);
+        }
+        let ends_well = end == End::Completed && job.question.is_none();
+        if end == End::Aborted || (job.is_cancel_asked && !ends_well) {
             return self.end(id, State::Cancelled);
+        }
+        if let Some(question) = job.question {
+            job.attempt -= 1;
+            job.is_parked = question == Question::Open;
+            return self.rest(id);
         }
         let later = match end {
             End::Completed => return self.end(id, State::Completed),
-            End::Refused | End::Aborted => return self.end(id, State::Failed),
+            End::Refused | End::Aborted | End::Asks => return self.end(id, State::Failed),
             End::Crashed if job.attempt == job.max_attempts => {
                 return self.end(id, State::Failed);
             }
@@ -244,6 +269,26 @@ impl Model {
             Verb::Release => matches!(state, State::Scheduled | State::Blocked),
             Verb::Hold | Verb::Edit | Verb::Move => !is_ended(state) && state != State::InProgress,
             other => panic!("{other} is nobody's wish"),
+        }
+    }
+
+    /// The attempt asks, always the same.
+    pub(crate) fn ask(&mut self, id: usize) {
+        self.jobs[id].question = Some(Question::Open);
+    }
+
+    /// Whether there is something to answer.
+    pub(crate) fn asks(&self, id: usize) -> bool {
+        let job = &self.jobs[id];
+        let is_open = job.question == Some(Question::Open);
+        job.is_parked || (job.state == State::InProgress && is_open)
+    }
+
+    pub(crate) fn answer(&mut self, id: usize) {
+        let job = &mut self.jobs[id];
+        job.question = Some(Question::Answered);
+        if std::mem::take(&mut job.is_parked) {
+            self.rest(id);
         }
     }
 
@@ -294,6 +339,7 @@ impl Model {
         let job = &mut self.jobs[id];
         job.state = state;
         job.is_held = false;
+        job.is_parked = false;
         job.is_delayed = false;
         job.is_to_retry = false;
         job.run_at = None;
@@ -321,7 +367,7 @@ impl Model {
         let is_to_retry = job.is_to_retry || job.attempt > 0;
         (job.is_delayed, job.is_to_retry) = (false, false);
         let waits_for_parent = job.parent.is_some_and(|(_, _, met)| !met);
-        if job.is_held || waits_for_parent {
+        if job.is_held || job.is_parked || waits_for_parent {
             job.state = State::Blocked;
         } else if job.run_at.is_some_and(|at| at > now) {
             job.state = State::Scheduled;

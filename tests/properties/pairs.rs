@@ -5,6 +5,7 @@ use queue_core::{
     Class, Error, JobId, Lease, NewJob, State, Verb,
     attempt::Outcome,
     job::{After, ParentEnd, StartAt},
+    question::NewQuestion,
     state::transition,
     store::{Cancelled, Edit, Place},
 };
@@ -131,6 +132,14 @@ impl Case {
                 until: None,
                 evidence: String::new(),
             }),
+            Verb::Ask => q.ask(&self.lease(), "Which?").map(drop),
+            Verb::Park => self.finish(Outcome::NeedsInput {
+                question: NewQuestion::new("Which?", Vec::new()).unwrap(),
+            }),
+            Verb::Answer => {
+                self.let_it_ask();
+                q.answer(id, "this").map(drop)
+            }
             Verb::HandBack => self.finish(Outcome::HandedBack),
             Verb::Rescue => self.finish(Outcome::Stalled {
                 class: Class::WorkerDied,
@@ -148,6 +157,24 @@ impl Case {
             }
             Verb::Move => q.reposition(id, Place::First),
             Verb::Requeue => q.requeue(id).map(drop),
+        }
+    }
+}
+
+impl Case {
+    /// Has it ask something, where its state can be that of a job that asks.
+    fn let_it_ask(&self) {
+        let is_blocked = self.q.state(self.id) == State::Blocked;
+        if is_blocked {
+            complete_parent(&self.q, self.parent);
+            self.q.start("a");
+        }
+        if self.q.state(self.id) == State::InProgress {
+            self.q.ask(&self.lease(), "Which?").unwrap();
+        }
+        if is_blocked {
+            self.finish(Outcome::Completed { result: None }).unwrap();
+            assert_eq!(self.q.state(self.id), State::Blocked);
         }
     }
 }
@@ -176,6 +203,8 @@ fn needs_a_lease(verb: Verb) -> bool {
             | Verb::Retry
             | Verb::Snooze
             | Verb::Limit
+            | Verb::Ask
+            | Verb::Park
             | Verb::HandBack
             | Verb::Rescue
             | Verb::Abort
@@ -220,6 +249,10 @@ fn visit(from: State, verb: Verb) {
         }) => {
             assert!(!needs_a_lease(verb), "{what}");
             assert_eq!((job, state, named), (case.id, from, verb), "{what}");
+        }
+        Err(Error::NotAsking(why)) => {
+            assert_eq!(verb, Verb::Answer, "{what}");
+            assert_eq!((why.job, why.state), (case.id, from), "{what}");
         }
         Err(other) => panic!("{what}: {other}"),
     }

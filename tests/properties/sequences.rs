@@ -13,6 +13,7 @@ use queue_core::{
     Class, Epoch, Error, Holder, JobId, Lease, NewJob, State, Verb, WaitReason,
     attempt::Outcome,
     job::{After, ParentEnd, StartAt},
+    question::NewQuestion,
     retry::Backoff,
     state::transition,
     store::{Claim, Cycle, Edit, Place, Requeue},
@@ -46,6 +47,8 @@ enum Step {
     Heartbeat(Index),
     Checkpoint(Index),
     Started(Index),
+    Ask(Index),
+    Answer(Index),
     Finish(Index, End),
     Cancel(Index),
     Hold(Index),
@@ -68,6 +71,7 @@ fn end() -> impl Strategy<Value = End> {
         1 => Just(End::HandedBack),
         2 => Just(End::Stalled),
         1 => Just(End::Aborted),
+        1 => Just(End::Asks),
     ]
 }
 
@@ -103,6 +107,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any_job().prop_map(Step::Heartbeat),
         1 => any_job().prop_map(Step::Checkpoint),
         1 => any_job().prop_map(Step::Started),
+        2 => any_job().prop_map(Step::Ask),
+        3 => any_job().prop_map(Step::Answer),
         6 => (any_job(), end()).prop_map(|(lease, end)| Step::Finish(lease, end)),
         1 => any_job().prop_map(Step::Cancel),
         1 => any_job().prop_map(Step::Hold),
@@ -150,10 +156,11 @@ impl Both {
                 self.model.promote();
             }
             Step::Adopt => self.adopt(),
-            Step::Heartbeat(at) | Step::Checkpoint(at) | Step::Started(at) => {
+            Step::Heartbeat(at) | Step::Checkpoint(at) | Step::Started(at) | Step::Ask(at) => {
                 self.write(step, *at);
             }
             Step::Finish(at, end) => self.finish(*at, *end),
+            Step::Answer(at) => self.answer(*at),
             Step::Cancel(at)
             | Step::Hold(at)
             | Step::Release(at)
@@ -278,6 +285,13 @@ impl Both {
                 (beat.map(drop), self.model.holds(fence))
             }
             Step::Started(_) => (self.q.started(&lease), self.model.holds(fence)),
+            Step::Ask(_) => {
+                let asked = self.q.ask(&lease, "Which?").map(drop);
+                if asked.is_ok() {
+                    self.model.ask(fence.job);
+                }
+                (asked, self.model.runs_under(fence))
+            }
             _ => (self.q.checkpoint(&lease, "x"), self.model.runs_under(fence)),
         };
         self.expect_fenced(fence, answer, may);
@@ -300,6 +314,9 @@ impl Both {
                 class: Class::WorkerDied,
             },
             End::Aborted => Outcome::Cancelled,
+            End::Asks => Outcome::NeedsInput {
+                question: NewQuestion::new("Which?", Vec::new()).unwrap(),
+            },
         };
         let answer = self.q.finish(self.lease(fence, worker), outcome).map(drop);
         let may = self.model.holds(fence);
@@ -308,6 +325,28 @@ impl Both {
             self.model.finish(fence.job, end);
         }
         self.compare_family(fence.job);
+    }
+
+    /// A person answers, whether or not something was asked.
+    fn answer(&mut self, at: Index) {
+        if self.ids.is_empty() {
+            return;
+        }
+        let place = at.index(self.ids.len());
+        let answer = self.q.answer(self.ids[place], "this");
+        if self.model.asks(place) {
+            self.model.answer(place);
+            let answered = answer.unwrap();
+            assert_eq!(answered.state, self.model.jobs[place].state);
+        } else {
+            let state = self.model.jobs[place].state;
+            let refused = matches!(&answer, Err(Error::NotAsking(why)) if why.state == state);
+            assert!(
+                refused,
+                "{answer:?} of a job that is {state} and asks nothing"
+            );
+        }
+        self.compare(place);
     }
 
     /// What a person asks for.
@@ -419,6 +458,8 @@ impl Both {
         if there.state == State::Blocked {
             let reason = if here.is_held {
                 WaitReason::Hold
+            } else if here.is_parked {
+                WaitReason::Answer
             } else {
                 WaitReason::Dependency
             };

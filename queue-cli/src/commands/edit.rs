@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use queue_core::gate::GateName;
 use queue_core::job::{After, JobBody, LimitUse, RunOptions};
+use queue_core::question::OnQuestion;
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
 use queue_core::store::Edit;
@@ -124,6 +125,10 @@ pub(crate) struct Args {
     /// Let it use so many processors at the most, such as 1.5
     #[arg(long, value_name = "N", value_parser = parse::cpus, help_heading = "Attempts")]
     cpu: Option<u32>,
+
+    /// What becomes of it when it asks something: `park`, `default:TEXT` or `fail`
+    #[arg(long, value_name = "WAY", help_heading = "Attempts")]
+    on_question: Option<OnQuestion>,
 
     /// Take tokens of this limit before each attempt; may be repeated
     #[arg(long, value_name = "NAME[=COST]", help_heading = "Limits")]
@@ -279,6 +284,7 @@ impl Args {
             || self.log_cap.is_some()
             || self.mem.is_some()
             || self.cpu.is_some()
+            || self.on_question.is_some()
             || self.shell.is_some()
             || !self.argv.is_empty()
             // What a job has to itself hangs on all of these.
@@ -341,6 +347,7 @@ impl Args {
             memory_bytes: self.mem.or(options.memory_bytes),
             cpu_millis: self.cpu.or(options.cpu_millis),
             share_dir: self.share_dir.unwrap_or(options.share_dir),
+            on_question: self.on_question.clone().or(options.on_question),
             ..options
         }
     }

@@ -71,6 +71,10 @@ fn print(
         out.heading("Environment")?;
         out.fields(&env)?;
     }
+    if let Some(questions) = page.questions {
+        out.heading("Questions")?;
+        out.fields(&questions)?;
+    }
     if let Some(saved) = page.checkpoints {
         out.heading("Checkpoints")?;
         out.fields(&saved)?;

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use queue_core::question::NotAsking;
 use queue_core::{Error, JobId, State, StoreError, Verb};
 
 use super::{CliError, ErrorKind};
@@ -23,6 +24,9 @@ impl From<Error> for CliError {
             Error::LeaseLost { job, taken_by, .. } => lease_lost(message, job, taken_by),
             Error::EmptyCommand => Self::usage(message)
                 .hint("write the command after `--`, as in `qcli enqueue -- make test`"),
+            Error::NotAsking(why) => not_asking(message, &why),
+            Error::AsksAlready { .. } => Self::conflict(message)
+                .hint("end now: the next attempt has the answer, and can ask on"),
             Error::StartInPast { .. } => Self::usage(message)
                 .hint("leave `--at` out to start at once; `--delay 2h` counts from now"),
             Error::NulByte(_)
@@ -66,6 +70,22 @@ fn lease_lost(message: String, job: JobId, taken_by: Option<String>) -> CliError
     };
     error.hint(format!(
         "stop here: what this attempt writes is not kept; `qcli show {job}` shows who runs the job"
+    ))
+}
+
+/// Whoever answers too late is told what was answered before.
+fn not_asking(message: String, why: &NotAsking) -> CliError {
+    let job = why.job;
+    let mut error = CliError::conflict(message);
+    if let Some(last) = &why.last {
+        let was = match &last.answer {
+            Some(answer) => format!("was answered at {}", answer.at),
+            None => "nobody answered".to_owned(),
+        };
+        error = error.detail(format!("its last question {was}: {}", last.first_line()));
+    }
+    error.hint(format!(
+        "`qcli show {job}` shows what it asked and was told"
     ))
 }
 
@@ -122,6 +142,9 @@ fn participle(verb: Verb) -> &'static str {
         Verb::Fail => "failed",
         Verb::Retry => "retried",
         Verb::Snooze => "snoozed",
+        Verb::Ask => "asked",
+        Verb::Park => "parked",
+        Verb::Answer => "answered",
         Verb::Limit => "limited",
         Verb::HandBack => "handed back",
         Verb::Rescue => "rescued",

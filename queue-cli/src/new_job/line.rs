@@ -62,6 +62,7 @@ pub(crate) struct Line {
     mem: Option<String>,
     cpu: Option<serde_json::Number>,
     on_leftover: Option<OnLeftover>,
+    on_question: Option<String>,
     direct: Option<bool>,
     unique: Option<String>,
     unique_while: Option<UniqueWhile>,
@@ -288,6 +289,9 @@ impl Line {
         options.on_leftover = self.on_leftover.take().or(options.on_leftover);
         if let Some(codes) = self.no_retry_on.take() {
             options.no_retry = codes.into_iter().map(i32::from).collect();
+        }
+        if let Some(way) = self.on_question.take() {
+            options.on_question = Some(field("on_question", way.parse())?);
         }
         set(&mut options.direct, self.direct);
         Ok(())

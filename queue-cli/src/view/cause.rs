@@ -30,6 +30,11 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
             format!("It is held since {}.", times.moment_and_relative(*since)),
             [format!("qcli release {id}")],
         ),
+        Cause::Asks {
+            question,
+            choices,
+            since,
+        } => asks(job, question, choices, *since, times),
         Cause::After { parent, end, state } => explain_parent(id, *parent, *end, *state),
         Cause::Until { reason, at } => explain_time(job, *reason, *at, times),
         Cause::QueuePaused { queue, since } => stuck(
@@ -136,6 +141,36 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
     }
 }
 
+/// The question, whole: it is what the person has to read.
+fn asks(
+    job: &Job,
+    question: &str,
+    choices: &[String],
+    since: Timestamp,
+    times: Times,
+) -> Explained {
+    let keeps = match job.state {
+        State::InProgress => "It runs and waits with its slot",
+        _ => "It waits",
+    };
+    let offered = match choices {
+        [] => String::new(),
+        choices => format!(" ({})", choices.join(" | ")),
+    };
+    let since = times.moment_and_relative(since);
+    let remedies = match choices {
+        [] => vec![format!("qcli answer {} TEXT", job.id)],
+        choices => {
+            let of_choice = |choice: &String| format!("qcli answer {} {}", job.id, word(choice));
+            choices.iter().map(of_choice).collect()
+        }
+    };
+    stuck(
+        format!("{keeps} since {since} for the answer to `{question}`{offered}."),
+        remedies,
+    )
+}
+
 /// A closed gate: until when, why, and who says so.
 fn closed(gate: &GateName, closing: &Closing, times: Times) -> Explained {
     let remedy = [format!("qcli gate open {}", word(gate.as_str()))];
@@ -223,7 +258,7 @@ fn explain_time(job: &Job, reason: WaitReason, at: Timestamp, times: Times) -> E
         WaitReason::Snooze => format!("It was put off and starts at {at}."),
         WaitReason::Limit => format!("A provider's limit has to lift first; it starts at {at}."),
         WaitReason::Window => format!("Its time window opens at {at}."),
-        WaitReason::Delay | WaitReason::Dependency | WaitReason::Hold => {
+        WaitReason::Delay | WaitReason::Dependency | WaitReason::Hold | WaitReason::Answer => {
             format!("Its time has not come: it starts at {at}.")
         }
     };
@@ -315,6 +350,7 @@ impl CauseJson {
 fn kind(cause: &Cause) -> &'static str {
     match cause {
         Cause::Held { .. } => "held",
+        Cause::Asks { .. } => "asks",
         Cause::After { .. } => "after",
         Cause::Until { .. } => "until",
         Cause::QueuePaused { .. } => "queue_paused",
@@ -398,6 +434,16 @@ mod tests {
         let queue = || "build".to_owned();
         let causes = [
             Cause::Held { since: NOON },
+            Cause::Asks {
+                question: "Which?".into(),
+                choices: Vec::new(),
+                since: NOON,
+            },
+            Cause::Asks {
+                question: "Which?".into(),
+                choices: vec!["a".into(), "b c".into()],
+                since: NOON,
+            },
             after(ParentEnd::Success, Some(State::Failed)),
             after(ParentEnd::Any, Some(State::Pending)),
             after(ParentEnd::Failure, None),

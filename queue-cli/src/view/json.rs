@@ -23,7 +23,7 @@ use queue_worker::worktree::Marker;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{cause::CauseJson, command::CommandJson, ended, env, line};
+use super::{cause::CauseJson, command::CommandJson, ended, env, line, question::QuestionJson};
 
 /// A time as JSON has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct JobJson<'a> {
     finished_at: Option<Time>,
     expires_at: Option<Time>,
     held_at: Option<Time>,
+    /// When it asked what it waits for the answer to.
+    asked_at: Option<Time>,
     cancel_requested_at: Option<Time>,
     exit_code: Option<i32>,
     signal: Option<i32>,
@@ -112,6 +114,7 @@ pub fn job(summary: &Summary, now: Timestamp) -> JobJson<'_> {
         finished_at: time(job.finished_at),
         expires_at: time(job.expires_at),
         held_at: time(job.held_at),
+        asked_at: time(job.asked_at),
         cancel_requested_at: time(job.cancel_requested_at),
         exit_code: last.and_then(|last| last.exit_code),
         signal: last.and_then(|last| last.signal),
@@ -164,6 +167,8 @@ pub struct DetailJson<'a> {
     /// The value of the default checkpoint.
     checkpoint: Option<Value>,
     checkpoints: Vec<CheckpointJson<'a>>,
+    /// What it asked and was told, oldest first.
+    questions: Vec<QuestionJson<'a>>,
     attempts: Vec<AttemptJson<'a>>,
     /// What all attempts used, also those that are forgotten.
     spent: SpentJson,
@@ -225,6 +230,7 @@ pub fn detail(detail: &Detail, with_env: bool, now: Timestamp) -> DetailJson<'_>
             .iter()
             .map(CheckpointJson::from)
             .collect(),
+        questions: detail.questions.iter().map(QuestionJson::from).collect(),
         attempts: detail.attempts.iter().map(AttemptJson::from).collect(),
         spent: detail.spent.into(),
         after: detail

@@ -18,7 +18,7 @@ use queue_core::{
     units::{about_bytes, about_tokens, format_bytes, format_cpus, format_duration},
 };
 
-use super::{agent, cause, command, ended, env, json, line};
+use super::{agent, cause, command, ended, env, json, line, question};
 use crate::output::{
     color::Role,
     table::{Cell, Column, Fields, Table, truncate},
@@ -37,6 +37,8 @@ pub struct Page {
     pub attempts: Option<Table>,
     /// What is known of those that a coding agent made; none where none did.
     pub agents: Option<Table>,
+    /// What it asked and was told.
+    pub questions: Option<Fields>,
     /// What it saved.
     pub checkpoints: Option<Fields>,
     /// Its environment, where that was asked for.
@@ -59,6 +61,7 @@ pub fn page(detail: &Detail, with_env: bool, times: Times) -> Page {
         facts,
         attempts: (!detail.attempts.is_empty()).then(|| attempts(&detail.attempts, times)),
         agents: agent::table(&detail.attempts),
+        questions: question::section(&detail.questions, times),
         checkpoints: checkpoints(&detail.checkpoints, times),
         env: with_env.then(|| env_values(detail)),
     }
@@ -309,6 +312,7 @@ fn options(options: &RunOptions) -> Vec<String> {
         direct,
         no_retry,
         share_dir,
+        on_question,
         worktree,
         agent,
     } = options;
@@ -333,6 +337,7 @@ fn options(options: &RunOptions) -> Vec<String> {
         agent.as_ref().map(|agent| format!("read as {agent}")),
         some(&codes).map(|codes| format!("no retry after exit code {codes}")),
         share_dir.then(|| "shares its directory".to_owned()),
+        on_question.as_ref().map(|way| format!("on question {way}")),
         worktree.as_ref().map(|_| "worktree".to_owned()),
     ]
     .into_iter()

@@ -49,6 +49,7 @@ pub(super) fn job(state: State) -> Job {
         gates: Vec::new(),
         waiting_on: 0,
         held_at: None,
+        asked_at: None,
         cancel_requested_at: None,
         expires_at: None,
         created_at: NOON,
@@ -132,8 +133,10 @@ pub(super) fn failed() -> Detail {
                 ..RunOptions::default()
             },
             result: None,
+            answers: Vec::new(),
         },
         attempts,
+        questions: Vec::new(),
         checkpoints: vec![Checkpoint {
             name: "default".into(),
             value: br#"{"step":7}"#.to_vec(),

@@ -9,6 +9,7 @@ use crate::{
     clock::Timestamp,
     job::{After, Command, Job, JobBody, JobId, ParentEnd},
     ledger::Spent,
+    question::Question,
     raw_text::RawText,
     state::State,
     why::Cause,
@@ -43,6 +44,8 @@ pub struct Detail {
     pub body: JobBody,
     /// All attempts, oldest first.
     pub attempts: Vec<Attempt>,
+    /// What it asked and was told, oldest first.
+    pub questions: Vec<Question>,
     /// What was saved, by name.
     pub checkpoints: Vec<Checkpoint>,
     /// The jobs it comes after: which, how they have to end, where they stand, and whether that

@@ -27,6 +27,7 @@ mod moves;
 mod outcome;
 mod people;
 mod pool;
+mod questions;
 mod queues;
 mod rows;
 mod sql;
@@ -56,12 +57,14 @@ use crate::{
     lease::{Epoch, Fence},
     ledger::Spent,
     limit::Limit,
+    question::{Asked, NewQuestion},
     queue::{KeyStatus, Queue, QueueChange, QueueStatus},
     retry::with_busy_retry,
     state::State,
     store::{
-        Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Import, Outlook, PerJob,
-        Place, Prune, Pruned, Requeue, Requeued, SessionHold, Stats, Store, Summary,
+        Answered, Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Import,
+        Outlook, PerJob, Place, Prune, Pruned, Requeue, Requeued, SessionHold, Stats, Store,
+        Summary,
     },
     wake::{WakeFile, Woken},
     why::Cause,
@@ -364,6 +367,28 @@ impl Store for SqliteStore {
                 _ => Ok(()),
             }
         })
+    }
+
+    fn ask(&self, job: JobId, epoch: Epoch, asked: &NewQuestion, now: &Now) -> Result<Asked> {
+        let asked = asked.clone();
+        self.write(now, move |tx| questions::ask(tx, job, epoch, &asked))
+    }
+
+    fn take_answer(
+        &self,
+        job: JobId,
+        epoch: Epoch,
+        number: u32,
+        now: &Now,
+    ) -> Result<Option<String>> {
+        self.write(now, move |tx| {
+            questions::take_answer(tx, job, epoch, number)
+        })
+    }
+
+    fn answer(&self, job: JobId, text: &str, now: &Now) -> Result<Answered> {
+        let text = text.to_owned();
+        self.write(now, move |tx| questions::answer(tx, job, &text))
     }
 
     fn cancel(&self, jobs: &[JobId], now: &Now) -> Result<PerJob<Cancelled>> {

@@ -68,6 +68,9 @@ pub struct Facts {
     pub finished: bool,
     /// What the agent wants to know from a person.
     pub question: Option<String>,
+    /// What it offers to choose from, where it asks one thing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
     /// Pieces of the model's text that were seen.
     pub answers: u64,
     /// The type of the last event that was understood.

@@ -8,25 +8,41 @@ use std::fmt::Write as _;
 
 use queue_core::agent::AgentTask;
 use queue_core::attempt::Attempt;
+use queue_core::question::Question;
+
+use super::session::Before;
 
 /// The most of a checkpoint that is told; the file has all of it.
 const TOLD: usize = 8_000;
 
+/// For a session that ended with a question, once there is an answer; none where there is no answer
+/// that it does not know. The session has the rest.
+pub(super) fn answered(answers: &[Question], last: &Attempt) -> Option<String> {
+    let is_new = |asked: &&Question| asked.epoch == last.epoch && asked.is_unsettled();
+    let mut text = String::new();
+    for asked in answers.iter().filter(is_new) {
+        tell_answer(&mut text, asked);
+    }
+    (!text.is_empty()).then(|| {
+        format!("{text}\n\nGo on with the task until it is done. Time has passed, and files may have changed.")
+    })
+}
+
 /// For a session that is gone on with.
-pub(super) fn resumed(task: &AgentTask, last: &Attempt, saved: Option<&[u8]>) -> String {
+pub(super) fn resumed(task: &AgentTask, last: &Attempt, before: &Before<'_>) -> String {
     let mut text = format!(
         "You were interrupted ({}) and go on now. Time has passed, and files may have changed. \
          The last command that you ran may or may not have taken effect: look before you run it \
          again. Then go on with the task until it is done.",
         how(last)
     );
-    tell_saved(&mut text, saved);
+    tell_rest(&mut text, before);
     let _ = write!(text, "\n\nThe task, once more:\n\n{}", task.prompt);
     text
 }
 
 /// For a new session after others.
-pub(super) fn fresh(task: &AgentTask, last: &Attempt, saved: Option<&[u8]>) -> String {
+pub(super) fn fresh(task: &AgentTask, last: &Attempt, before: &Before<'_>) -> String {
     let mut text = format!(
         "{}\n\n---\nAn earlier session worked on this task and ended before it was done ({}). It \
          may have changed files: look at what is there, such as with `git status` and `git log`, \
@@ -34,8 +50,43 @@ pub(super) fn fresh(task: &AgentTask, last: &Attempt, saved: Option<&[u8]>) -> S
         task.prompt,
         how(last)
     );
-    tell_saved(&mut text, saved);
+    tell_rest(&mut text, before);
     text
+}
+
+/// For a new session that is told nothing of those before, but what a person said.
+pub(super) fn cold(task: &AgentTask, before: &Before<'_>) -> String {
+    let mut text = task.prompt.clone();
+    tell_answers(&mut text, before.answers);
+    text
+}
+
+fn tell_rest(text: &mut String, before: &Before<'_>) {
+    tell_saved(text, before.saved);
+    tell_answers(text, before.answers);
+}
+
+fn tell_answers(text: &mut String, answers: &[Question]) {
+    if !answers.is_empty() {
+        text.push_str("\n\nA person was asked about this task, and has answered.\n\n");
+    }
+    for asked in answers {
+        tell_answer(text, asked);
+    }
+}
+
+fn tell_answer(text: &mut String, asked: &Question) {
+    let Some(answer) = &asked.answer else {
+        return;
+    };
+    if !text.is_empty() && !text.ends_with("\n\n") {
+        text.push_str("\n\n");
+    }
+    let _ = write!(
+        text,
+        "The question was:\n\n{}\n\nThe answer is:\n\n{}",
+        asked.text, answer.text
+    );
 }
 
 fn how(last: &Attempt) -> &'static str {

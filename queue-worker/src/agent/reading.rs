@@ -61,6 +61,8 @@ pub(crate) struct Reading {
     max_turns: Option<u32>,
     most: Most,
     earlier: Earlier,
+    /// Whether the arguments are ours: then the next attempt can be told something.
+    is_task: bool,
     rules: Option<PathBuf>,
     zone: Option<String>,
     log: PathBuf,
@@ -101,6 +103,7 @@ impl Reading {
                 facts: None,
                 ..call.earlier.clone()
             },
+            is_task: task.is_some(),
             rules: config.map(|directory| directory.join("rules.toml")),
             zone,
             log: log.to_owned(),
@@ -197,6 +200,7 @@ impl Reading {
         let names = verdict::Names {
             agent: &self.agent,
             account: self.account.as_deref(),
+            can_be_told: self.is_task,
         };
         let report = verdict::report(report, found, facts, names);
         within(report, &self.most, &self.spent())

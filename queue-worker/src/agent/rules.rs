@@ -35,6 +35,8 @@ pub enum Judged {
     Suspect,
     /// It failed for a reason that passes: try again later.
     Transient,
+    /// It asks a person something.
+    NeedsInput,
     /// The account's limit is reached; it lifts by itself, at the reset time where one is known.
     Limit,
     /// Money, credits or a seat are missing: only a person can change that.
@@ -67,9 +69,10 @@ pub enum Judged {
 
 impl Judged {
     /// Every outcome.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Success,
         Self::Suspect,
+        Self::NeedsInput,
         Self::Transient,
         Self::Limit,
         Self::Billing,
@@ -93,6 +96,7 @@ impl Judged {
         match self {
             Self::Success => "success",
             Self::Suspect => "suspect",
+            Self::NeedsInput => "needs_input",
             Self::Transient => "transient",
             Self::Limit => "limit",
             Self::Billing => "billing",

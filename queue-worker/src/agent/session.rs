@@ -7,6 +7,7 @@
 use queue_core::Class;
 use queue_core::agent::{AgentTask, Rung};
 use queue_core::attempt::Attempt;
+use queue_core::question::Question;
 
 use super::adapter::{Adapter, SessionBy};
 use super::prompt;
@@ -31,6 +32,8 @@ pub struct Before<'a> {
     pub attempts: &'a [Attempt],
     /// What they saved under the default name.
     pub saved: Option<&'a [u8]>,
+    /// What they asked and were told, oldest first.
+    pub answers: &'a [Question],
 }
 
 /// Chooses how the next attempt begins; `mint` makes a session's name where that is ours to do.
@@ -49,14 +52,17 @@ pub fn begin(
             rung: Rung::Resume,
             session: Some(session.to_owned()),
             resumes: true,
-            prompt: prompt::resumed(task, last, before.saved),
+            prompt: match prompt::answered(before.answers, last) {
+                Some(answers) => answers,
+                None => prompt::resumed(task, last, before),
+            },
         },
         None => {
             let is_cold = last.rung == Some(Rung::Fresh) && last.class == Some(Class::ContextFull);
             let (rung, prompt) = if is_cold {
-                (Rung::Cold, task.prompt.clone())
+                (Rung::Cold, prompt::cold(task, before))
             } else {
-                (Rung::Fresh, prompt::fresh(task, last, before.saved))
+                (Rung::Fresh, prompt::fresh(task, last, before))
             };
             Begin {
                 rung,
@@ -162,6 +168,7 @@ mod tests {
         let before = Before {
             attempts,
             saved: None,
+            answers: &[],
         };
         begin(adapters.get(agent).unwrap(), &task, &before, || {
             "new".to_owned()

@@ -9,6 +9,7 @@ use std::time::Duration;
 use queue_core::Class;
 use queue_core::attempt::{Outcome, Report};
 use queue_core::gate::GateName;
+use queue_core::question::{NewQuestion, first_line};
 
 use super::detect::{Judged, Scope, Verdict};
 use super::facts::Facts;
@@ -24,6 +25,8 @@ pub(crate) struct Names<'a> {
     pub(crate) agent: &'a str,
     /// Its account, where there is more than one.
     pub(crate) account: Option<&'a str>,
+    /// Whether it can be told an answer: the command line of a person's own stays as it is.
+    pub(crate) can_be_told: bool,
 }
 
 /// The gate of an account; none where its name could not be one.
@@ -52,6 +55,10 @@ pub(crate) fn report(report: Report, found: Verdict, facts: &Facts, names: Names
     let words = found.evidence.lines().next().unwrap_or_default().trim();
     let message = match (&outcome, found.outcome) {
         (Outcome::Completed { .. }, Judged::Suspect) => Some(format!("suspect: {words}")),
+        (Outcome::Completed { .. }, Judged::NeedsInput) => {
+            let asked = facts.question.as_deref().map(first_line);
+            Some(format!("suspect: it asked: {}", asked.unwrap_or_default()))
+        }
         (Outcome::Completed { .. }, _) => report.message,
         _ if words.is_empty() => report.message,
         _ => Some(words.to_owned()),
@@ -78,6 +85,11 @@ fn outcome(report: &Report, found: &Verdict, facts: &Facts, names: Names<'_>) ->
                 .as_ref()
                 .and_then(|result| result.structured.clone()),
         },
+        Judged::NeedsInput => asked(facts)
+            .filter(|_| names.can_be_told)
+            .map_or(Outcome::Completed { result: None }, |question| {
+                Outcome::NeedsInput { question }
+            }),
         Judged::Transient => failed(Class::Unavailable),
         Judged::Limit => limited(Class::Limit, found, names),
         Judged::Billing => limited(Class::Billing, found, names),
@@ -102,8 +114,13 @@ fn outcome(report: &Report, found: &Verdict, facts: &Facts, names: Names<'_>) ->
     }
 }
 
+/// What the agent wants to know, if it can be asked.
+fn asked(facts: &Facts) -> Option<NewQuestion> {
+    NewQuestion::new(facts.question.clone()?, facts.choices.clone()).ok()
+}
+
 fn limited(class: Class, found: &Verdict, names: Names<'_>) -> Outcome {
-    let Names { agent, account } = names;
+    let Names { agent, account, .. } = names;
     let gate = match &found.scope {
         Scope::Model(model) => model_gate(agent, account, model),
         Scope::Job | Scope::Session | Scope::Agent => gate(agent, account),

@@ -60,6 +60,7 @@ pub(super) fn call(
     let before = Before {
         attempts: &detail.attempts,
         saved: claimed.checkpoint.as_deref(),
+        answers: &body.answers,
     };
     let mint = || Uuid::new_v4().to_string();
     let begin = session::begin(&call.adapter, task, &before, mint);

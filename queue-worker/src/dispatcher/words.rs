@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use queue_core::attempt::{Finished, Outcome, Report};
 use queue_core::gate::{Closing, GateName};
+use queue_core::question::first_line;
 use queue_core::units::format_duration;
 use queue_core::{Class, Fence, JobId, Timestamp};
 
@@ -87,6 +88,8 @@ pub(super) fn ended(
             )
         }
         Finished::Limited => format!("met a limit after {span} and waits: {why}"),
+        Finished::Asks => format!("asks something after {span} and waits for the answer"),
+        Finished::Answered => format!("asked something after {span} and goes on with the answer"),
         Finished::Pending => format!("handed back after {span}"),
     }
 }
@@ -97,9 +100,10 @@ pub(super) fn rescued(finished: Finished, class: Class, now: Timestamp) -> Strin
         Finished::Retry(at) => {
             format!("is rescued ({class}); tried again in {}", wait(at, now))
         }
-        Finished::Pending | Finished::Limited => {
+        Finished::Pending | Finished::Limited | Finished::Answered => {
             format!("is rescued ({class}); it can be claimed again")
         }
+        Finished::Asks => format!("is rescued ({class}); it waits for the answer to its question"),
         Finished::Failed => format!("failed: its worker died too often ({class})"),
         Finished::Cancelled => "cancelled: what was left of it is gone".to_owned(),
         Finished::Completed => "completed".to_owned(),
@@ -124,6 +128,9 @@ fn why(report: &Report) -> String {
     let class = match &report.outcome {
         Outcome::Failed { class, .. } | Outcome::Stalled { class } => *class,
         Outcome::Completed { .. } => return "completed".to_owned(),
+        Outcome::NeedsInput { question } => {
+            return format!("needs input ({})", first_line(question.text()));
+        }
         Outcome::Limited { gate, evidence, .. } => return format!("gate {gate} ({evidence})"),
         Outcome::Snoozed { .. } => {
             return report

@@ -3,7 +3,7 @@
 use super::TestQueue;
 use queue_core::{
     Error, JobId, State,
-    store::{Cancelled, Edit, PerJob, Place, Prune, Pruned, Requeue, Requeued},
+    store::{Answered, Cancelled, Edit, PerJob, Place, Prune, Pruned, Requeue, Requeued},
 };
 
 impl TestQueue {
@@ -37,6 +37,11 @@ impl TestQueue {
         only(self.store.edit(&[job], edit, &self.now())?)
     }
 
+    /// Answers what a job asks.
+    pub fn answer(&self, job: JobId, text: &str) -> Result<Answered, Error> {
+        self.store.answer(job, text, &self.now())
+    }
+
     /// Moves a waiting job within its queue and priority.
     pub fn reposition(&self, job: JobId, place: Place) -> Result<(), Error> {
         self.store.reposition(job, place, &self.now())
@@ -57,7 +62,7 @@ impl TestQueue {
     }
 }
 
-/// The one answer to a question about one job.
+/// The one answer to what was asked of one job.
 fn only<T>(answers: PerJob<T>) -> Result<T, Error> {
     let [answer] = <[_; 1]>::try_from(answers)
         .map_err(|answers| answers.len())

@@ -5,6 +5,7 @@ use queue_core::{
     Class, Error, JobId, Lease,
     attempt::{Finished, Orphan, Outcome, Progress, Report, Started},
     checkpoint,
+    question::{Asked, NewQuestion},
     store::{Claim, Claimed, Cycle, Cycled},
 };
 use std::time::Duration;
@@ -178,6 +179,13 @@ impl TestQueue {
         };
         self.store
             .progress(fence.job, fence.epoch, &progress, &self.now())
+    }
+
+    /// The attempt asks a person something.
+    pub fn ask(&self, lease: &Lease, text: &str) -> Result<Asked, Error> {
+        let asked = NewQuestion::new(text, Vec::new())?;
+        let fence = lease.fence();
+        self.store.ask(fence.job, fence.epoch, &asked, &self.now())
     }
 
     /// Ends an attempt in whichever way.

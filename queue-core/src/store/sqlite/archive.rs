@@ -38,6 +38,7 @@ const TABLES: &[(&str, &str)] = &[
     ("tag", "job"),
     ("attempt", "job"),
     ("checkpoint", "job"),
+    ("question", "job"),
     ("dependency", "job"),
     ("ledger", "job"),
 ];
@@ -243,7 +244,7 @@ fn import_one(
     job.insert("lane".to_owned(), lane.into());
     job.insert("position".to_owned(), position.into());
     job.insert("queued_at".to_owned(), queued_at.into());
-    interrupt(&mut job);
+    interrupt(&mut job, archived);
     give_up_taken_key(tx, &mut job)?;
     insert(tx, "job", &job)?;
     let id = JobId(tx.connection().last_insert_rowid());
@@ -296,7 +297,7 @@ fn check(archived: &Archived) -> Result<(), Error> {
 
 /// The newest epoch that anything of a job names. The next claim has to come after all of them.
 fn newest_epoch(archived: &Archived) -> i64 {
-    ["job", "attempt", "checkpoint"]
+    ["job", "attempt", "checkpoint", "question"]
         .iter()
         .filter_map(|table| archived.rows.get(*table))
         .flatten()
@@ -305,15 +306,28 @@ fn newest_epoch(archived: &Archived) -> i64 {
         .unwrap_or(0)
 }
 
-/// A job that was running when it was exported does not run here.
-fn interrupt(job: &mut Row) {
+/// A job that was running when it was exported does not run here. What it asked is still open.
+fn interrupt(job: &mut Row, archived: &Archived) {
     if job.get("state").and_then(Json::as_str) == Some(State::InProgress.as_str()) {
         job.insert("state".to_owned(), State::Pending.as_str().into());
         job.insert("class".to_owned(), Class::WorkerDied.as_str().into());
         job.insert("cancel_requested_at".to_owned(), Json::Null);
         let attempt = job.get("attempt").and_then(Json::as_i64).unwrap_or(1);
         job.insert("attempt".to_owned(), (attempt - 1).max(0).into());
+        if let Some(asked_at) = asks_since(archived) {
+            job.insert("state".to_owned(), State::Blocked.as_str().into());
+            job.insert("wait_reason".to_owned(), WaitReason::Answer.as_str().into());
+            job.insert("asked_at".to_owned(), asked_at);
+        }
     }
+}
+
+/// When a job that is running asked what nobody has answered yet.
+fn asks_since(archived: &Archived) -> Option<Json> {
+    let last = archived.rows.get("question")?.last()?;
+    let is_open = last.get("answer").is_none_or(Json::is_null)
+        && last.get("is_past").and_then(Json::as_i64) == Some(0);
+    is_open.then(|| last.get("asked_at").cloned()).flatten()
 }
 
 /// A unique key that a job here holds stays with that job; the one that arrives goes without.

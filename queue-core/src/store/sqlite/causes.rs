@@ -1,6 +1,6 @@
 //! Why a job does not run: the facts, the first thing to mend in front.
 
-use super::{directories, fault::Done, gates, limits, rows, sql, tx};
+use super::{directories, fault::Done, gates, limits, questions, rows, sql, tx};
 use crate::{
     clock::Timestamp,
     job::{Job, JobId},
@@ -22,7 +22,7 @@ pub(super) fn of(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> 
 /// A stop is passed on by a worker: without one the job just goes on.
 fn stopping(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
     let Some(since) = job.cancel_requested_at else {
-        return Ok(Vec::new());
+        return Ok(asks(c, job)?.into_iter().collect());
     };
     let nobody = (workers(c, job, now)?.alive == 0).then(|| Cause::NoWorker {
         queue: job.queue.clone(),
@@ -36,12 +36,15 @@ fn stopping(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
 fn waiting(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
     let mut causes = Vec::new();
     causes.extend(job.held_at.map(|since| Cause::Held { since }));
+    causes.extend(asks(c, job)?);
     if job.waiting_on > 0 {
         causes.extend(parents(c, job)?);
     }
     if let Some(at) = job.run_at.filter(|at| *at > now) {
         let reason = match job.wait_reason {
-            Some(WaitReason::Dependency | WaitReason::Hold) | None => WaitReason::Delay,
+            Some(WaitReason::Dependency | WaitReason::Hold | WaitReason::Answer) | None => {
+                WaitReason::Delay
+            }
             Some(reason) => reason,
         };
         causes.push(Cause::Until { reason, at });
@@ -51,6 +54,16 @@ fn waiting(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
         causes.push(in_line(c, job, now)?);
     }
     Ok(causes)
+}
+
+/// What the job asks and nobody has answered yet.
+fn asks(c: &Connection, job: &Job) -> Done<Option<Cause>> {
+    let open = questions::open(c, job)?;
+    Ok(open.map(|question| Cause::Asks {
+        question: question.text,
+        choices: question.choices,
+        since: question.asked_at,
+    }))
 }
 
 fn parents(c: &Connection, job: &Job) -> Done<Vec<Cause>> {

@@ -271,7 +271,8 @@ fn insert(
         priority: job.priority,
     };
     let lane = lanes::lane_for(tx, &conditions)?;
-    let (state, wait_reason) = resting_place(job.hold, waiting_on, start, WaitReason::Delay, now);
+    let (state, wait_reason) =
+        resting_place(job.hold, false, waiting_on, start, WaitReason::Delay, now);
     let (position, queued_at) = tx.join_line()?;
     tx.run(
         sql::INSERT_JOB,

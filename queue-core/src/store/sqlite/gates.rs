@@ -236,7 +236,7 @@ fn met(job: &Job, epoch: Epoch, report: &Report) -> Met {
 /// Whether an attempt that ended so has asked its provider for something and was not turned away.
 fn has_tried(outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Completed { .. } => true,
+        Outcome::Completed { .. } | Outcome::NeedsInput { .. } => true,
         Outcome::Failed { class, .. } => !matches!(
             class,
             Class::SpawnFailed | Class::BadCwd | Class::BadPayload | Class::Usage

@@ -1,6 +1,6 @@
 //! Reading: one job, all about it, or many.
 
-use super::{causes, fault::Done, ledger, rows, sql, tx};
+use super::{causes, fault::Done, ledger, questions, rows, sql, tx};
 use crate::{
     attempt::Attempt,
     checkpoint::Checkpoint,
@@ -23,12 +23,11 @@ pub(super) fn job(c: &Connection, id: JobId) -> Done<Job> {
 pub(super) fn bodies(c: &Connection, jobs: &[JobId]) -> Done<Vec<JobBody>> {
     let mut bodies = Vec::with_capacity(jobs.len());
     for job in jobs {
-        bodies.extend(tx::one(
-            c,
-            sql::BODY,
-            named_params! {":job": job.0},
-            rows::body,
-        )?);
+        let body = tx::one(c, sql::BODY, named_params! {":job": job.0}, rows::body)?;
+        if let Some(body) = body {
+            let answers = questions::answered(c, *job)?;
+            bodies.push(JobBody { answers, ..body });
+        }
     }
     Ok(bodies)
 }
@@ -38,6 +37,8 @@ pub(super) fn detail(c: &Connection, id: JobId, now: &Now) -> Done<Detail> {
     let job = job(c, id)?;
     let body = tx::one(c, sql::BODY, named_params! {":job": id.0}, rows::body)?
         .ok_or(Error::JobNotFound(id))?;
+    let answers = questions::answered(c, id)?;
+    let body = JobBody { answers, ..body };
     let causes = causes::of(c, &job, now.wall)?;
     let after = tx::all(c, sql::PARENTS, named_params! {":job": id.0}, |row| {
         let parent = JobId(row.get("parent")?);
@@ -61,6 +62,7 @@ pub(super) fn detail(c: &Connection, id: JobId, now: &Now) -> Done<Detail> {
             named_params! {":job": id.0},
             rows::attempt,
         )?,
+        questions: questions::all(c, id)?,
         checkpoints: checkpoints(c, id, None)?,
         summary: summary(c, job, body.clone(), causes.first().cloned())?,
         body,

@@ -56,6 +56,7 @@ pub(super) fn apply(tx: &Tx<'_>, verb: Verb, before: &Job, after: &Job) -> Done<
             ":attempt": after.attempt,
             ":stalls": after.stalls,
             ":held_at": after.held_at.map(Timestamp::as_millis),
+            ":asked_at": after.asked_at.map(Timestamp::as_millis),
             ":cancel_requested_at": after.cancel_requested_at.map(Timestamp::as_millis),
             ":expires_at": after.expires_at.map(Timestamp::as_millis),
             ":finished_at": after.finished_at.map(Timestamp::as_millis),
@@ -86,8 +87,9 @@ fn kept_key(tx: &Tx<'_>, job: &Job) -> Done<Option<String>> {
 
 /// Puts a waiting job where its hold, its dependencies and its time say.
 pub(super) fn settle(job: &mut Job, delayed: WaitReason, now: Timestamp) {
-    let held = job.held_at.is_some();
-    (job.state, job.wait_reason) = resting_place(held, job.waiting_on, job.run_at, delayed, now);
+    let (held, asks) = (job.held_at.is_some(), job.asked_at.is_some());
+    (job.state, job.wait_reason) =
+        resting_place(held, asks, job.waiting_on, job.run_at, delayed, now);
     if job.state == State::Pending {
         job.run_at = None;
     }
@@ -125,7 +127,7 @@ pub(super) fn delay_of(job: &Job) -> WaitReason {
 /// Lets a blocked job go whose last dependency was met.
 pub(super) fn unblock(tx: &Tx<'_>, id: JobId) -> Done<()> {
     let before = read(tx, id)?;
-    if before.held_at.is_some() {
+    if before.held_at.is_some() || before.asked_at.is_some() {
         return Ok(());
     }
     let mut after = before.clone();
@@ -140,6 +142,7 @@ pub(super) fn end(job: &mut Job, state: State, class: Option<Class>, now: Timest
     job.wait_reason = None;
     job.run_at = None;
     job.held_at = None;
+    job.asked_at = None;
     job.expires_at = None;
     job.finished_at = Some(now);
 }

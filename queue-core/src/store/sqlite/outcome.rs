@@ -4,7 +4,9 @@ use super::{
     fault::Done,
     gates,
     lanes::{self, Conditions},
-    moves, sql,
+    moves,
+    questions::{self, LeftOpen},
+    sql,
     tx::Tx,
 };
 use crate::{
@@ -40,6 +42,7 @@ pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<
     let facts = Facts {
         reboots: reboots(tx, &before, report)?,
         asked_for_all: gates.asked_for_all,
+        left_open: questions::left_open(tx, &before, fence, report)?,
     };
     let (verb, after) = decide(&before, report, &facts, tx.now.wall);
     if after.gates != before.gates {
@@ -51,7 +54,7 @@ pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<
     }
     // What does not count takes back what the claim counted.
     let is_counted = after.attempt == before.attempt;
-    let forgotten = write_attempt(tx, fence, report, &after, is_counted)?;
+    let forgotten = write_attempt(tx, fence, report, &after, is_counted, &facts.left_open)?;
     failpoint::hit("outcome.attempt_ended");
     moves::apply(tx, verb, &before, &after)?;
     failpoint::hit("outcome.job_moved");
@@ -61,7 +64,9 @@ pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<
         State::Cancelled => Finished::Cancelled,
         State::Scheduled => Finished::Retry(after.run_at.unwrap_or(tx.now.wall)),
         State::Pending if verb == Verb::Limit => Finished::Limited,
-        State::Pending | State::Blocked | State::InProgress => Finished::Pending,
+        State::Blocked => Finished::Asks,
+        State::Pending if verb == Verb::Park => Finished::Answered,
+        State::Pending | State::InProgress => Finished::Pending,
     };
     Ok(Some(Told {
         finished,
@@ -88,6 +93,8 @@ struct Facts {
     /// Set where the attempt asked on behalf of all whether its provider is available, which it is
     /// not: when to try this job again.
     asked_for_all: Option<Timestamp>,
+    /// What the attempt asked and does not know the answer to.
+    left_open: LeftOpen,
 }
 
 /// What `report` makes of `job`: a plain decision.
@@ -95,11 +102,18 @@ fn decide(job: &Job, report: &Report, facts: &Facts, now: Timestamp) -> (Verb, J
     let mut after = job.clone();
     after.run_at = None;
     after.wait_reason = None;
-    let ends_well = matches!(report.outcome, Outcome::Completed { .. });
+    let ends_well =
+        matches!(report.outcome, Outcome::Completed { .. }) && facts.left_open == LeftOpen::Nothing;
     let cancelled = matches!(report.outcome, Outcome::Cancelled);
     if cancelled || (job.cancel_requested_at.is_some() && !ends_well) {
         moves::end(&mut after, State::Cancelled, Some(Class::Cancelled), now);
         return (Verb::Abort, after);
+    }
+    if let Outcome::Limited { gate, .. } = &report.outcome {
+        after.gates = with_gate(after.gates, gate);
+    }
+    if let Some(left) = questions::leave(&after, &facts.left_open, now) {
+        return left;
     }
     match &report.outcome {
         Outcome::Completed { .. } => {
@@ -134,13 +148,10 @@ fn decide(job: &Job, report: &Report, facts: &Facts, now: Timestamp) -> (Verb, J
             schedule(&mut after, *until, WaitReason::Snooze);
             (Verb::Snooze, after)
         }
-        Outcome::Limited { gate, class, .. } => {
+        Outcome::Limited { class, .. } => {
             after.attempt = job.attempt.saturating_sub(1);
             after.class = Some(GateReason::of(*class).class());
             after.state = State::Pending;
-            if !after.gates.contains(gate) {
-                after.gates.push(gate.clone());
-            }
             (Verb::Limit, after)
         }
         Outcome::HandedBack => {
@@ -149,8 +160,16 @@ fn decide(job: &Job, report: &Report, facts: &Facts, now: Timestamp) -> (Verb, J
             (Verb::HandBack, after)
         }
         Outcome::Stalled { class } => stalled(after, *class, facts.reboots, now),
-        Outcome::Cancelled => unreachable!("handled above"),
+        Outcome::Cancelled | Outcome::NeedsInput { .. } => unreachable!("handled above"),
     }
+}
+
+/// The gates of a job, and the one that it met.
+fn with_gate(mut gates: Vec<GateName>, met: &GateName) -> Vec<GateName> {
+    if !gates.contains(met) {
+        gates.push(met.clone());
+    }
+    gates
 }
 
 /// A job whose attempt died with its worker, or found the session of its agent gone. That is not the
@@ -183,8 +202,13 @@ fn write_attempt(
     report: &Report,
     after: &Job,
     is_counted: bool,
+    left_open: &LeftOpen,
 ) -> Done<Vec<Epoch>> {
     let class = match &report.outcome {
+        Outcome::Completed { .. } | Outcome::Failed { .. } if *left_open != LeftOpen::Nothing => {
+            Some(Class::NeedsInput)
+        }
+        Outcome::NeedsInput { .. } => Some(Class::NeedsInput),
         Outcome::Completed { .. } => None,
         Outcome::Failed { class, .. } | Outcome::Stalled { class } => Some(*class),
         Outcome::Limited { class, .. } => Some(GateReason::of(*class).class()),
@@ -202,7 +226,7 @@ fn write_attempt(
             ":counted": is_counted,
             ":exit_code": report.exit_code,
             ":signal": report.signal,
-            ":message": message(report),
+            ":message": left_open.message().or_else(|| message(report).map(str::to_owned)),
             ":rule": report.rule,
             ":evidence": report.evidence,
             ":user_ms": report.usage.map(|usage| whole(usage.user_ms)),
@@ -216,6 +240,7 @@ fn write_attempt(
     if let Outcome::Completed {
         result: Some(result),
     } = &report.outcome
+        && after.state == State::Completed
     {
         tx.run(
             sql::SET_RESULT,

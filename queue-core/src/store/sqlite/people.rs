@@ -100,6 +100,7 @@ fn requeue_one(tx: &Tx<'_>, id: JobId, how: &Requeue) -> Done<State> {
     after.cancel_requested_at = None;
     after.run_at = how.delay.map(|delay| tx.now.wall.saturating_add(delay));
     moves::settle(&mut after, WaitReason::Delay, tx.now.wall);
+    tx.run(sql::CLOSE_QUESTIONS, named_params! {":job": id.0})?;
     let (position, queued_at) = tx.join_line()?;
     tx.run(
         sql::SET_PLACE,

@@ -107,6 +107,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         gates: json(row, "gates")?,
         waiting_on: row.get("waiting_on")?,
         held_at: optional_at(row, "held_at")?,
+        asked_at: optional_at(row, "asked_at")?,
         cancel_requested_at: optional_at(row, "cancel_requested_at")?,
         expires_at: optional_at(row, "expires_at")?,
         created_at: at(row, "created_at")?,
@@ -135,6 +136,7 @@ pub(super) fn body(row: &Row<'_>) -> rusqlite::Result<JobBody> {
         result: row
             .get::<_, Option<String>>("result")?
             .and_then(|text| serde_json::from_str(&text).ok()),
+        answers: Vec::new(),
     })
 }
 

@@ -145,7 +145,16 @@ const QUESTIONS: &[Question] = &[
         check: "every blocked job has something to wait for",
         well: "all have",
         sql: "select 'job ' || id || ' has not' from job
-               where state = 'blocked' and held_at is null and waiting_on = 0 limit 5",
+               where state = 'blocked' and held_at is null and asked_at is null
+                 and waiting_on = 0 limit 5",
+    },
+    Question {
+        check: "every job that waits for an answer has asked something",
+        well: "all have",
+        sql: "select 'job ' || id || ' has not' from job
+               where asked_at is not null
+                 and not exists (select 1 from question
+                                  where job = id and answer is null and is_past = 0) limit 5",
     },
 ];
 

@@ -124,6 +124,8 @@ pub(in crate::agent) struct Conditions {
     pub(in crate::agent) started: Option<bool>,
     /// Whether tools were denied.
     pub(in crate::agent) denied: Option<bool>,
+    /// Whether it asked a person something.
+    pub(in crate::agent) asks: Option<bool>,
     /// Whether there is no answer.
     pub(in crate::agent) empty: Option<bool>,
     /// Whether a structured answer was asked for and is missing.
@@ -255,6 +257,7 @@ impl When {
                 .utilization
                 .is_none_or(|least| used.is_some_and(|used| used >= least))
             && it.denied.is_none_or(|denied| denied == (facts.denied > 0))
+            && it.asks.is_none_or(|asks| asks == facts.question.is_some())
             && any_of(&it.last_event, |kind| {
                 facts.last_event.as_ref() == Some(kind)
             })

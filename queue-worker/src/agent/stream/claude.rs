@@ -8,6 +8,7 @@
 use super::json::Event;
 use crate::agent::facts::{Facts, FinalResult, LimitEvent, Retry, Usage, Window};
 use crate::agent::text::truncated;
+use queue_core::question::{MAX_CHOICES, MAX_QUESTION};
 
 /// The model that stands over messages which the program wrote itself.
 const SYNTHETIC: &str = "<synthetic>";
@@ -108,12 +109,11 @@ fn result(facts: &mut Facts, event: &Event<'_>) {
     for denial in event.list("permission_denials") {
         facts.push_denial(denial.text("tool_name").unwrap_or("unknown"));
         if denial.text("tool_name") == Some("AskUserQuestion") {
-            facts.question = question(&denial.sub("tool_input"));
+            ask(facts, &denial.sub("tool_input"));
         }
     }
     if event.at("deferred_tool_use").is_some() {
-        let asked = event.sub("deferred_tool_use.tool_input");
-        facts.question = question(&asked).or(facts.question.take());
+        deferred(facts, &event.sub("deferred_tool_use"));
     }
     let result = final_result(event);
     facts.first_answer |= result.is_success();
@@ -181,10 +181,63 @@ fn price_the_only_model(facts: &mut Facts) {
     }
 }
 
-fn question(input: &Event<'_>) -> Option<String> {
-    let mut asked = input.list("questions").filter_map(|it| it.text("question"));
-    let first = asked.next().or_else(|| input.text("question"))?;
-    Some(truncated(first, 4096).to_owned())
+/// A tool that a hook put off until a person has decided. One that asks says what; of any other it
+/// is asked whether it may run.
+fn deferred(facts: &mut Facts, used: &Event<'_>) {
+    let inputs = ["tool_input", "input"];
+    for input in inputs {
+        ask(facts, &used.sub(input));
+    }
+    if facts.question.is_some() {
+        return;
+    }
+    let tool = used.text("tool_name").or_else(|| used.text("name"));
+    let input = inputs.into_iter().find_map(|input| used.at(input));
+    let input = input.map(ToString::to_string).unwrap_or_default();
+    let question = format!("May it use {}? {input}", tool.unwrap_or("a tool"));
+    facts.question = Some(truncated(question.trim_end(), MAX_QUESTION).to_owned());
+}
+
+/// Notes what the tool for questions was called with. Several questions become one, each on a line
+/// with what can be chosen from.
+fn ask(facts: &mut Facts, input: &Event<'_>) {
+    let asked: Vec<_> = input
+        .list("questions")
+        .filter_map(|it| Some((it.text("question")?.to_owned(), options(&it))))
+        .collect();
+    let single = input
+        .text("question")
+        .map(|text| (text.to_owned(), options(input)));
+    let (text, choices) = match asked.as_slice() {
+        [] => match single {
+            Some(single) => single,
+            None => return,
+        },
+        [one] => one.clone(),
+        several => {
+            let line = |(text, choices): &(String, Vec<String>)| match choices.as_slice() {
+                [] => text.clone(),
+                choices => format!("{text} ({})", choices.join(" | ")),
+            };
+            let lines: Vec<_> = several.iter().map(line).collect();
+            (lines.join("\n"), Vec::new())
+        }
+    };
+    facts.question = Some(truncated(&text, MAX_QUESTION).to_owned());
+    facts.choices = choices;
+}
+
+fn options(question: &Event<'_>) -> Vec<String> {
+    let labels = question.list("options").filter_map(|it| {
+        it.text("label")
+            .or_else(|| it.0.as_str())
+            .map(str::to_owned)
+    });
+    labels
+        .map(|label| truncated(&label, 256).to_owned())
+        .filter(|label| !label.trim().is_empty())
+        .take(MAX_CHOICES)
+        .collect()
 }
 
 /// Reads `rate_limit_info`; also `quotaLimits` of a transcript, which has the same fields.

@@ -9,6 +9,7 @@ update job
        wait_reason = null,
        run_at = null,
        held_at = null,
+       asked_at = null,
        expires_at = null,
        finished_at = :now,
        worker = null,

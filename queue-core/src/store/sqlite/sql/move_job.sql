@@ -8,6 +8,7 @@ update job
        attempt = :attempt,
        stalls = :stalls,
        held_at = :held_at,
+       asked_at = :asked_at,
        cancel_requested_at = :cancel_requested_at,
        expires_at = :expires_at,
        finished_at = :finished_at,
