@@ -285,6 +285,8 @@ create table question (
          and (answer is null) = (answered_by is null)),
   check (is_taken = 0 or answer is not null)
 ) strict, without rowid;
+-- What waits for an answer?
+create index question_open on question (job) where answer is null and is_past = 0;
 
 -- job comes after parent. The parent is not a reference: were it gone, the job would still wait.
 create table dependency (

@@ -24,7 +24,7 @@ mod stats;
 mod unfinished;
 
 pub use self::{
-    answered::Answered,
+    answered::{Answered, Asking},
     archive::{Archived, Import, Imported, ImportedSettings, SettingsResult, Shared},
     cancelled::Cancelled,
     claim::{Claim, Claimed},
@@ -389,6 +389,9 @@ pub trait Store: Send + Sync {
 
     /// A saved checkpoint.
     fn checkpoint_value(&self, job: JobId, name: &str) -> Result<Option<Checkpoint>>;
+
+    /// What jobs ask that nobody has answered yet, the longest asked first.
+    fn asking(&self) -> Result<Vec<Asking>>;
 
     /// Everything that keeps the job from running, the first thing to mend in front. Empty where
     /// it runs or has ended.

@@ -15,6 +15,9 @@ use crate::{
 };
 use std::time::Duration;
 
+/// The most of a question that stands in a list, in characters.
+const LONGEST_QUESTION: usize = 48;
+
 /// One thing that keeps a job from running. They are listed with the one to mend first in front.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
@@ -143,7 +146,7 @@ impl Cause {
     pub fn words(&self, job: &Job, now: Timestamp) -> String {
         match self {
             Cause::Held { .. } => "held".to_owned(),
-            Cause::Asks { question, .. } => format!("asks: {}", first_line(question)),
+            Cause::Asks { question, .. } => format!("asks: {}", short(first_line(question))),
             Cause::After { parent, end, state } => after(*parent, *end, *state),
             Cause::Until {
                 reason: WaitReason::Retry,
@@ -248,6 +251,14 @@ fn ended(state: State) -> &'static str {
         State::Completed => "completed",
         State::Cancelled => "was cancelled",
         _ => "failed",
+    }
+}
+
+/// The begin of a question, as long as a list has room for.
+fn short(question: &str) -> String {
+    match question.char_indices().nth(LONGEST_QUESTION) {
+        None => question.to_owned(),
+        Some((end, _)) => format!("{} …", question[..end].trim_end()),
     }
 }
 

@@ -37,6 +37,7 @@ rows! {
     claude_crash => "claude-crash",
     claude_crash_exit0 => "claude-crash-exit0",
     claude_credits => "claude-credits",
+    claude_deferred => "claude-deferred",
     claude_denied => "claude-denied",
     claude_denied_silent => "claude-denied-silent",
     claude_empty => "claude-empty",

@@ -1,6 +1,7 @@
 //! What people see: one file per command, the text held by snapshots.
 
 mod agent;
+mod answer;
 mod backup;
 mod cancel;
 mod checkpoint;

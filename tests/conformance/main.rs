@@ -24,6 +24,7 @@ mod list;
 mod priority;
 mod promote;
 mod prune;
+mod questions;
 mod queues;
 mod reposition;
 mod requeue;

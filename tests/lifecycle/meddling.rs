@@ -15,8 +15,8 @@ use queue_core::queue::{KeyStatus, Queue, QueueChange, QueueStatus};
 use queue_core::state::State;
 use queue_core::store::sqlite::SqliteStore;
 use queue_core::store::{
-    Answered, Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Import, Outlook,
-    PerJob, Place, Prune, Pruned, Requeue, Requeued, SessionHold, Stats, Store, Summary,
+    Answered, Archived, Asking, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Import,
+    Outlook, PerJob, Place, Prune, Pruned, Requeue, Requeued, SessionHold, Stats, Store, Summary,
 };
 use queue_core::why::Cause;
 use queue_core::worker::{NewWorker, Shortage, Worker, WorkerId};
@@ -132,6 +132,7 @@ impl Store for Meddling {
         fn list(filter: &Filter, now: &Now) -> Result<Vec<Summary>>;
         fn ids(filter: &Filter) -> Result<Vec<JobId>>;
         fn checkpoint_value(job: JobId, name: &str) -> Result<Option<Checkpoint>>;
+        fn asking() -> Result<Vec<Asking>>;
         fn why(job: JobId, now: &Now) -> Result<Vec<Cause>>;
         fn stats(queue: Option<&str>, since: Timestamp) -> Result<Stats>;
         fn workers() -> Result<Vec<Worker>>;

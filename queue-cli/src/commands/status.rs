@@ -3,6 +3,7 @@
 use queue_core::gate::{GateState, GateStatus};
 use queue_core::limit::Limit;
 use queue_core::queue::QueueStatus;
+use queue_core::store::Asking;
 use queue_core::worker::Worker;
 use queue_core::{JobId, State, Timestamp};
 use serde::Serialize;
@@ -16,12 +17,13 @@ use crate::output::color::Role;
 use crate::output::table::{Cell, Column, Fields, Table};
 use crate::probe;
 use crate::view::json::Time;
+use crate::view::question::{self, AskingJson};
 use crate::view::worker::{self, Life, WorkerJson};
 
 /// Show the queue at a glance
 ///
 /// Where the store is, which workers are alive, how many jobs are in each state by queue, what is paused, how full the
-/// limits are, and which gates are closed. `qcli` without a verb does the same.
+/// limits are, which gates are closed, and what jobs ask. `qcli` without a verb does the same.
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Examples:
   qcli
@@ -36,6 +38,7 @@ struct Status {
     queues: Vec<QueueStatus>,
     limits: Vec<Limit>,
     gates: Vec<GateStatus>,
+    asking: Vec<Asking>,
     now: Timestamp,
 }
 
@@ -49,6 +52,8 @@ struct StatusJson<'a> {
     queues: Vec<QueueJson<'a>>,
     limits: Vec<LimitJson<'a>>,
     gates: Vec<Value>,
+    /// What jobs ask that nobody has answered yet.
+    asking: Vec<AskingJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +94,7 @@ pub(crate) fn run(_: &Args, context: &mut Context) -> Result<ExitCode, CliError>
         queues: store.queues()?,
         limits: store.limits(&now)?,
         gates: store.gates()?,
+        asking: store.asking()?,
         now: now.wall,
     };
     if context.out.is_json() {
@@ -114,6 +120,7 @@ fn as_json(status: &Status) -> StatusJson<'_> {
         gates: (status.gates.iter())
             .map(|gate| super::gate::gate_json(gate, status.now))
             .collect(),
+        asking: status.asking.iter().map(AskingJson::from).collect(),
     }
 }
 
@@ -182,6 +189,11 @@ fn print(context: &mut Context, status: &Status) -> Result<(), CliError> {
     if !shut.is_empty() {
         context.out.heading("Gates")?;
         let table = super::gate::table(context, &shut);
+        context.out.table(&table)?;
+    }
+    if !status.asking.is_empty() {
+        context.out.heading("Questions")?;
+        let table = question::table(&status.asking, context.out.times());
         context.out.table(&table)?;
     }
     if status.queues.is_empty() {

@@ -1,12 +1,15 @@
 //! What a job asked and was told, as JSON and as a section of its page.
 //!
-//! Used by `qcli show`. The page cuts long texts; JSON has all of them.
+//! Used by `qcli show` and `qcli status`. The page cuts long texts; JSON has all of them.
 
 use queue_core::question::{AnsweredBy, Question};
+use queue_core::store::Asking;
+use queue_core::{JobId, State};
 use serde::Serialize;
 
 use super::json::Time;
-use crate::output::table::{Fields, truncate};
+use crate::output::color::Role;
+use crate::output::table::{Cell, Column, Fields, Table, truncate};
 use crate::output::time::Times;
 
 /// A text longer than this is cut on the page.
@@ -39,6 +42,50 @@ impl<'a> From<&'a Question> for QuestionJson<'a> {
             answered_by: answer.map(|answer| answer.by),
         }
     }
+}
+
+/// A job that asks, as JSON.
+#[derive(Debug, Serialize)]
+pub struct AskingJson<'a> {
+    id: JobId,
+    name: Option<&'a str>,
+    state: State,
+    question: &'a str,
+    choices: &'a [String],
+    asked_at: Time,
+}
+
+impl<'a> From<&'a Asking> for AskingJson<'a> {
+    fn from(asking: &'a Asking) -> Self {
+        Self {
+            id: asking.job,
+            name: asking.name.as_deref(),
+            state: asking.state,
+            question: &asking.question.text,
+            choices: &asking.question.choices,
+            asked_at: Time(asking.question.asked_at),
+        }
+    }
+}
+
+/// What jobs ask, with the command that answers each.
+#[must_use]
+pub fn table(asking: &[Asking], times: Times) -> Table {
+    let mut table = Table::new([
+        Column::right("ID"),
+        Column::left("ASKED"),
+        Column::flexible("QUESTION"),
+        Column::left("ANSWER"),
+    ]);
+    for one in asking {
+        table.row([
+            Cell::from(one.job.0),
+            Cell::from(times.relative(one.question.asked_at)),
+            Cell::colored(one.question.first_line(), Role::Waiting),
+            Cell::from(format!("qcli answer {} TEXT", one.job)),
+        ]);
+    }
+    table
 }
 
 /// The section of a page: questions and answers, oldest first; none where nothing was asked.

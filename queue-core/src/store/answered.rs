@@ -1,8 +1,21 @@
-//! What came of an answer.
+//! Who asks, and what came of an answer.
 //!
-//! Answer of [`Store::answer`](super::Store::answer).
+//! Answers of [`Store::asking`](super::Store::asking) and [`Store::answer`](super::Store::answer).
 
-use crate::{question::Question, state::State};
+use crate::{job::JobId, question::Question, state::State};
+
+/// A job that asks, and has no answer yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asking {
+    /// The job.
+    pub job: JobId,
+    /// Its name.
+    pub name: Option<String>,
+    /// Whether it waits, or runs on.
+    pub state: State,
+    /// What it asks.
+    pub question: Question,
+}
 
 /// A question that was answered, and the job now.
 #[derive(Debug, Clone, PartialEq, Eq)]

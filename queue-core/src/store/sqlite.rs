@@ -62,9 +62,9 @@ use crate::{
     retry::with_busy_retry,
     state::State,
     store::{
-        Answered, Archived, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding, Import,
-        Outlook, PerJob, Place, Prune, Pruned, Requeue, Requeued, SessionHold, Stats, Store,
-        Summary,
+        Answered, Archived, Asking, Cancelled, Cycle, Cycled, Detail, Edit, Filter, Finding,
+        Import, Outlook, PerJob, Place, Prune, Pruned, Requeue, Requeued, SessionHold, Stats,
+        Store, Summary,
     },
     wake::{WakeFile, Woken},
     why::Cause,
@@ -510,6 +510,10 @@ impl Store for SqliteStore {
     fn checkpoint_value(&self, job: JobId, name: &str) -> Result<Option<Checkpoint>> {
         self.readers
             .read(|c| Ok(looking::checkpoints(c, job, Some(name))?.pop()))
+    }
+
+    fn asking(&self) -> Result<Vec<Asking>> {
+        self.readers.read(questions::asking)
     }
 
     fn why(&self, job: JobId, now: &Now) -> Result<Vec<Cause>> {

@@ -226,7 +226,10 @@ fn write_attempt(
             ":counted": is_counted,
             ":exit_code": report.exit_code,
             ":signal": report.signal,
-            ":message": left_open.message().or_else(|| message(report).map(str::to_owned)),
+            ":message": match class {
+                Some(Class::NeedsInput) => left_open.message(),
+                _ => message(report).map(str::to_owned),
+            },
             ":rule": report.rule,
             ":evidence": report.evidence,
             ":user_ms": report.usage.map(|usage| whole(usage.user_ms)),

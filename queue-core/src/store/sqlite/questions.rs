@@ -14,7 +14,7 @@ use crate::{
         Answer, AnsweredBy, Asked, NewQuestion, NotAsking, OnQuestion, Question, check_answer,
     },
     state::{Class, State, Verb},
-    store::Answered,
+    store::{Answered, Asking},
 };
 use rusqlite::{Connection, Row, named_params};
 
@@ -71,6 +71,18 @@ pub(super) fn open(c: &Connection, job: &Job) -> Done<Option<Question>> {
         !is_past && question.epoch == job.epoch && question.answer.is_none()
     });
     Ok(open.map(|(question, _)| question))
+}
+
+/// What all jobs ask now, the longest asked first.
+pub(super) fn asking(c: &Connection) -> Done<Vec<Asking>> {
+    tx::all(c, sql::OPEN_QUESTIONS, [], |row| {
+        Ok(Asking {
+            job: JobId(row.get("job")?),
+            name: row.get("name")?,
+            state: rows::word(row, "state")?,
+            question: question(row)?.0,
+        })
+    })
 }
 
 /// What becomes of the job when it asks.

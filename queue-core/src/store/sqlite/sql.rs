@@ -89,6 +89,7 @@ statements! {
     NOTE_LIMIT = "note_limit",
     OLDEST_PENDING = "oldest_pending",
     OPEN_LANES = "open_lanes",
+    OPEN_QUESTIONS = "open_questions",
     OPEN_QUEUES = "open_queues",
     OUTLOOK = "outlook",
     PARENTS = "parents",
