@@ -4,13 +4,16 @@
 //! with [`Printer`], `show` and `failed` take the last lines with [`last_lines`]. Memory stays constant however long a log
 //! or a line is; what a pipe gets of a single stream are the very bytes.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use queue_core::JobId;
 use queue_core::attempt::Attempt;
 use queue_core::raw_text::RawText;
 use queue_core::units::format_bytes;
+use queue_worker::agent::stream::said::Said;
 use queue_worker::log::{Entry, Line, Reader, Stream};
 use serde::Serialize;
 
@@ -34,14 +37,42 @@ pub(crate) fn path_of(attempt: &Attempt, context: &Context) -> Option<PathBuf> {
     })
 }
 
-/// Gives the last lines of a log, made harmless for a terminal. A log that is not there has none.
+/// Gives the last lines that an attempt wrote, made harmless for a terminal; of an agent, what it said and did. A log that
+/// is not there has none.
 ///
 /// # Errors
 /// When the file is there but cannot be read.
-pub(crate) fn last_lines(path: &Path, count: usize) -> io::Result<Vec<String>> {
-    if count == 0 {
-        return Ok(Vec::new());
+pub(crate) fn last_lines(attempt: &Attempt, path: &Path, count: usize) -> io::Result<Vec<String>> {
+    match &attempt.agent {
+        _ if count == 0 => Ok(Vec::new()),
+        Some(_) => last_said(path, count),
+        None => last_written(path, count),
     }
+}
+
+/// The same of an agent, in words. Most of its lines say nothing to people, so more of them are read.
+fn last_said(path: &Path, count: usize) -> io::Result<Vec<String>> {
+    const LINES_PER_WORD: usize = 50;
+    let reader = match Reader::open_tail(path, count.saturating_mul(LINES_PER_WORD), None) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        reader => reader?,
+    };
+    let mut said = Said::default();
+    let mut lines = Vec::new();
+    for entry in reader {
+        if let Entry::Line(line) = entry? {
+            lines.extend(said.take(&line));
+        }
+    }
+    lines.extend(said.finish());
+    let first = lines.len().saturating_sub(count);
+    Ok(lines[first..]
+        .iter()
+        .map(|line| sanitize_log_line(&line.as_bytes()[..line.floor_char_boundary(GLANCE)]))
+        .collect())
+}
+
+fn last_written(path: &Path, count: usize) -> io::Result<Vec<String>> {
     let reader = match Reader::open_tail(path, count, None) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         reader => reader?,
@@ -77,6 +108,8 @@ pub(crate) struct Form {
     pub(crate) prefixed: bool,
     /// What the job wrote to its standard error goes to ours.
     pub(crate) split: bool,
+    /// What an agent said and did, in place of its events.
+    pub(crate) said: bool,
 }
 
 /// A piece of a line whose end has not come.
@@ -94,6 +127,17 @@ struct Open {
 pub(crate) struct Printer {
     form: Form,
     open: Option<Open>,
+    /// Who speaks, where words are asked for.
+    speakers: BTreeMap<JobId, Speaker>,
+}
+
+/// An agent that may have begun to say something.
+#[derive(Debug)]
+struct Speaker {
+    attempt: u32,
+    /// When its last line was written.
+    at: DateTime<Utc>,
+    said: Said,
 }
 
 /// A line of a log as JSON.
@@ -111,7 +155,11 @@ struct LineJson<'a> {
 impl Printer {
     /// Prints in this form.
     pub(crate) fn new(form: Form) -> Self {
-        Self { form, open: None }
+        Self {
+            form,
+            open: None,
+            speakers: BTreeMap::new(),
+        }
     }
 
     /// Prints one entry of the log of an attempt.
@@ -119,6 +167,49 @@ impl Printer {
     /// # Errors
     /// When standard output cannot be written.
     pub(crate) fn entry(
+        &mut self,
+        out: &mut Output,
+        job: JobId,
+        attempt: u32,
+        entry: Entry,
+    ) -> Result<(), CliError> {
+        match entry {
+            Entry::Line(line) if self.form.said => {
+                let speaker = self.speakers.entry(job).or_insert_with(|| Speaker {
+                    attempt,
+                    at: line.at,
+                    said: Said::default(),
+                });
+                speaker.at = line.at;
+                let words = speaker.said.take(&line);
+                self.tell(out, job, attempt, (line.at, line.stream), words)
+            }
+            entry => self.written(out, job, attempt, entry),
+        }
+    }
+
+    /// Prints what an agent said as if it had written that.
+    fn tell(
+        &mut self,
+        out: &mut Output,
+        job: JobId,
+        attempt: u32,
+        (at, stream): (DateTime<Utc>, Stream),
+        words: Vec<String>,
+    ) -> Result<(), CliError> {
+        for text in words {
+            let line = Line {
+                at,
+                stream,
+                text: text.into_bytes(),
+                is_full: true,
+            };
+            self.written(out, job, attempt, Entry::Line(line))?;
+        }
+        Ok(())
+    }
+
+    fn written(
         &mut self,
         out: &mut Output,
         job: JobId,
@@ -153,6 +244,11 @@ impl Printer {
     /// # Errors
     /// As [`Printer::entry`].
     pub(crate) fn end(&mut self, out: &mut Output) -> Result<(), CliError> {
+        for (job, mut speaker) in std::mem::take(&mut self.speakers) {
+            let rest = speaker.said.finish();
+            let when = (speaker.at, Stream::Stdout);
+            self.tell(out, job, speaker.attempt, when, rest)?;
+        }
         let Some(open) = self.open.take() else {
             return Ok(());
         };

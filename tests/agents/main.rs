@@ -2,7 +2,8 @@
 //!
 //! `rows` plays each scenario in `tests/fixtures/agents` and judges its log; `corpus` judges endings as
 //! they were captured; `reading` cuts the same bytes in every way. `start`, `sessions`, `questions`, `limits`, `directories` and
-//! `ending` have jobs of agents done by workers, `budget` bounds what they cost, and `explain` asks why they were judged so.
+//! `ending` have jobs of agents done by workers, `budget` bounds what they cost, `explain` asks why they were judged so, and
+//! `saying` reads what they said.
 
 mod budget;
 mod corpus;
@@ -13,6 +14,7 @@ mod limits;
 mod questions;
 mod reading;
 mod rows;
+mod saying;
 mod scene;
 mod sessions;
 mod stage;

@@ -123,14 +123,14 @@ fn read(
 
 /// The last lines, or in their place the reason why they cannot be had.
 fn last_lines(args: &Args, context: &Context, job: &Summary) -> Vec<String> {
-    let Some(path) = job
+    let last = job
         .last
         .as_ref()
-        .and_then(|last| log_text::path_of(last, context))
-    else {
+        .and_then(|last| Some((last, log_text::path_of(last, context)?)));
+    let Some((attempt, path)) = last else {
         return Vec::new();
     };
-    log_text::last_lines(&path, args.lines).unwrap_or_else(|cause| {
+    log_text::last_lines(attempt, &path, args.lines).unwrap_or_else(|cause| {
         vec![format!(
             "(the log {} cannot be read: {})",
             path.display(),

@@ -36,6 +36,7 @@ const LONGEST_MATCHED: usize = 64 * 1024;
   qcli logs -f web --until 'listening'  wait for a line; 0 when it came, 1 when the job ended without
   qcli logs 42 --attempt 1 --stderr
   qcli logs 42 --tail 20 --timestamps
+  qcli logs -f 42 --said                what a coding agent says and does, while it works
   qcli logs 42 --raw > output.bin")]
 pub(crate) struct Args {
     /// Jobs, each by number, name, `@` (the last one) or `@~2`
@@ -70,6 +71,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "timestamps")]
     raw: bool,
 
+    /// Print what an agent said and did in words, in place of its JSON lines
+    #[arg(long, conflicts_with = "raw")]
+    said: bool,
+
     /// Begin each line with the time it was written
     #[arg(short, long)]
     timestamps: bool,
@@ -102,6 +107,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
         timestamps: args.timestamps,
         prefixed: jobs.len() > 1,
         split: false,
+        said: args.said,
     });
     let code = if args.follow || until.is_some() {
         follow(args, context, &*store, &jobs, until.as_ref(), &mut printer)?

@@ -95,11 +95,12 @@ fn print_last_lines(args: &Args, context: &mut Context, detail: &Detail) -> Resu
         .attempts
         .iter()
         .rev()
-        .find_map(|attempt| Some((attempt.number, log_text::path_of(attempt, context)?)));
-    let Some((number, path)) = last else {
+        .find_map(|attempt| Some((attempt, log_text::path_of(attempt, context)?)));
+    let Some((attempt, path)) = last else {
         return Ok(());
     };
-    match log_text::last_lines(&path, args.lines) {
+    let number = attempt.number;
+    match log_text::last_lines(attempt, &path, args.lines) {
         Ok(lines) if lines.is_empty() => {}
         Ok(lines) => {
             context

@@ -14,6 +14,7 @@ mod json;
 mod lines;
 mod opencode;
 mod plain;
+pub mod said;
 
 use std::borrow::Cow;
 use std::fmt;
