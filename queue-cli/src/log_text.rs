@@ -380,7 +380,7 @@ mod tests {
         }
     }
 
-    fn at() -> chrono::DateTime<chrono::Utc> {
+    fn at() -> DateTime<Utc> {
         "2026-03-01T12:00:00Z".parse().unwrap()
     }
 
