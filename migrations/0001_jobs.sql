@@ -35,6 +35,7 @@ create table lane (
   kind            text not null,
   limits          text not null,            -- JSON array of {name, cost}, sorted; '[]' for none
   gates           text not null default '[]', -- JSON array of names, sorted
+  ways            text not null default '[]', -- JSON array of {name, gates}, best first
   concurrency_key text not null,            -- '' for none
   directory       text not null,            -- JSON; '' for none
   priority        integer not null,
@@ -47,7 +48,7 @@ create table lane (
   check ((head is null) = (rank is null)),
   check ((shut_at is null) = (shut_until is null)),
   check ((shut_at is not null) = ((shut_by is not null) + (shut_by_gate is not null))),
-  unique (queue, kind, limits, gates, concurrency_key, directory, priority)
+  unique (queue, kind, limits, gates, ways, concurrency_key, directory, priority)
 ) strict;
 
 -- Which lanes can be claimed from, best first?
@@ -60,6 +61,8 @@ create index lane_shut_by on lane (shut_by, rank, head)
   where shut_until is not null and head is not null;
 -- Which lanes does a gate shut?
 create index lane_shut_by_gate on lane (shut_by_gate) where shut_by_gate is not null;
+-- And which might go on in another way, once that one's gate opens?
+create index lane_shut_with_ways on lane (id) where shut_by_gate is not null and ways <> '[]';
 
 create table worker (
   id          integer primary key autoincrement,
@@ -110,6 +113,7 @@ create table job (
   stalls              integer not null default 0 check (stalls >= 0),
   max_stalls          integer not null check (max_stalls >= 0),
   backoff             text not null,
+  way                 text,                         -- the way of the last attempt, if it has any
   epoch               integer not null default 0,   -- rises at every claim, never falls
   holder              integer not null default 0,   -- rises whenever a worker takes the lease
   worker              integer,                      -- not a reference: a job outlives that row
@@ -197,6 +201,7 @@ create table attempt (
   counted           integer not null default 1 check (counted in (0, 1)),
   worker            integer not null,
   adopted_by        integer,
+  way               text,                   -- in which of the ways of its job it is done
   boot              text,
   claimed_at        integer not null,
   started_at        integer,

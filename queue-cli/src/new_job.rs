@@ -7,6 +7,7 @@
 pub(crate) mod agent;
 pub(crate) mod budget;
 pub(crate) mod directory;
+pub(crate) mod fallback;
 pub(crate) mod file;
 pub(crate) mod line;
 pub(crate) mod parse;
@@ -268,7 +269,7 @@ impl JobArgs {
         if !self.no_adapter {
             agent::recognise(&mut job, site.agents);
         }
-        agent::pass_gates(&mut job, site.agents);
+        fallback::pass_gates(&mut job, site.agents);
         directory::settle(&mut job);
         budget::check(&job)?;
         Ok(job)

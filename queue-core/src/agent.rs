@@ -36,6 +36,23 @@ pub struct AgentTask {
     /// More arguments for the agent, handed on exactly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra: Vec<RawText>,
+    /// The agents that do it while the account of the first one is shut, the next best in front.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
+}
+
+/// An agent that does the work in place of another. What the first one is given beside the prompt
+/// and the turns is spelled for that one, and not for this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// The agent, by the name of its profile.
+    pub agent: String,
+    /// The account, where there is more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The model, in that agent's own spelling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 impl AgentTask {
@@ -50,6 +67,42 @@ impl AgentTask {
             max_turns: None,
             session: None,
             extra: Vec::new(),
+            fallbacks: Vec::new(),
+        }
+    }
+
+    /// The tasks of the agents that may do it, the best one first, each with the name of its
+    /// [`Way`](crate::way::Way): `claude`, or `claude/work` where it names an account.
+    pub fn by_each(&self) -> impl Iterator<Item = (String, AgentTask)> {
+        let first = AgentTask {
+            fallbacks: Vec::new(),
+            ..self.clone()
+        };
+        let others = self.fallbacks.iter().map(|fallback| AgentTask {
+            profile: fallback.profile.clone(),
+            model: fallback.model.clone(),
+            max_turns: self.max_turns,
+            ..AgentTask::new(&fallback.agent, &self.prompt)
+        });
+        std::iter::once(first)
+            .chain(others)
+            .map(|task| (task.way(), task))
+    }
+
+    /// The task of the agent that goes this way; of the first one, where nothing says which.
+    #[must_use]
+    pub fn by(&self, way: Option<&str>) -> Self {
+        let mut tasks = self.by_each();
+        let found = tasks.find(|(name, _)| way.is_none_or(|way| way == name));
+        let task = found.map(|(_, task)| task);
+        task.unwrap_or_else(|| self.by(None))
+    }
+
+    /// The name of the first agent's way.
+    pub fn way(&self) -> String {
+        match &self.profile {
+            Some(profile) => format!("{}/{profile}", self.agent),
+            None => self.agent.clone(),
         }
     }
 
@@ -75,6 +128,35 @@ spelled_enum! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_agent_is_given_what_is_spelled_for_it() {
+        let mut task = AgentTask::new("claude", "fix it");
+        task.profile = Some("work".to_owned());
+        task.model = Some("opus".to_owned());
+        task.allowed_tools = vec!["Edit".to_owned()];
+        task.session = Some("s1".to_owned());
+        task.max_turns = NonZeroU32::new(7);
+        task.fallbacks = vec![Fallback {
+            agent: "codex".to_owned(),
+            profile: None,
+            model: Some("gpt-5".to_owned()),
+        }];
+        let names: Vec<_> = task.by_each().map(|(name, _)| name).collect();
+        assert_eq!(names, ["claude/work", "codex"]);
+        let first = task.by(Some("claude/work"));
+        assert_eq!(
+            (first.model.as_deref(), first.fallbacks.len()),
+            (Some("opus"), 0)
+        );
+        assert_eq!(
+            (task.by(None), task.by(Some("gone"))),
+            (first.clone(), first)
+        );
+        let mut expected = AgentTask::new("codex", "fix it");
+        (expected.model, expected.max_turns) = (Some("gpt-5".to_owned()), task.max_turns);
+        assert_eq!(task.by(Some("codex")), expected);
+    }
 
     #[test]
     fn a_task_reads_back_and_says_no_more_than_it_has_to() {

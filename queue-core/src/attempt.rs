@@ -195,6 +195,8 @@ pub struct Attempt {
     pub worker_name: String,
     /// The worker that took it over, by name.
     pub adopted_by: Option<String>,
+    /// In which of the ways of its job it was done, where that has any.
+    pub way: Option<String>,
     /// The boot in which it ran.
     pub boot: Option<BootId>,
     /// When it was claimed.

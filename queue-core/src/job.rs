@@ -14,6 +14,7 @@ use crate::{
     raw_text::RawText,
     retry::Backoff,
     state::{Class, State, WaitReason},
+    way::Way,
     words::spelled_enum,
     worker::WorkerId,
 };
@@ -323,6 +324,8 @@ pub struct NewJob {
     pub limits: Vec<LimitUse>,
     /// Gates it passes to start: while one is closed, it waits.
     pub gates: Vec<GateName>,
+    /// The ways in which it may be done, the best one first; none where there is but one.
+    pub ways: Vec<Way>,
     /// Jobs with the same key share its places: one, unless set otherwise.
     pub concurrency_key: Option<String>,
     /// A directory that it has to itself while it runs: no two jobs that name the same one run at
@@ -368,6 +371,7 @@ impl NewJob {
             unique: None,
             limits: Vec::new(),
             gates: Vec::new(),
+            ways: Vec::new(),
             concurrency_key: None,
             directory: None,
             tags: BTreeMap::new(),
@@ -456,6 +460,11 @@ pub struct Job {
     pub limits: Vec<LimitUse>,
     /// Gates it passes to start, by name.
     pub gates: Vec<GateName>,
+    /// The ways in which it may be done, the one to take first in front; none where there is but
+    /// one.
+    pub ways: Vec<Way>,
+    /// The way of its last attempt, where it has any.
+    pub way: Option<String>,
     /// How many of its dependencies are not met.
     pub waiting_on: u32,
     /// When a person held it.
@@ -476,6 +485,17 @@ impl Job {
     /// Attempts that are left by policy.
     pub fn attempts_left(&self) -> u32 {
         self.max_attempts.saturating_sub(self.attempt)
+    }
+
+    /// The gates that its last attempt has passed: its own, and those of the way that it went.
+    pub fn passed(&self) -> impl Iterator<Item = &GateName> {
+        let way = self
+            .ways
+            .iter()
+            .find(|way| self.way.as_ref() == Some(&way.name));
+        self.gates
+            .iter()
+            .chain(way.into_iter().flat_map(|way| &way.gates))
     }
 }
 

@@ -34,6 +34,7 @@ pub mod state;
 pub mod store;
 pub mod units;
 pub mod wake;
+pub mod way;
 pub mod why;
 pub mod words;
 pub mod worker;

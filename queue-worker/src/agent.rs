@@ -25,3 +25,4 @@ pub mod stream;
 pub mod tail;
 pub mod text;
 pub mod verdict;
+pub(crate) mod ways;

@@ -115,6 +115,7 @@ pub fn build(
     spec.on_leftover = options.on_leftover.unwrap_or(OnLeftover::Kill);
     if let Some(call) = call {
         let task = agent::call::task_of(body);
+        spec.remarks.extend(call.remark.clone());
         call.adjust(&mut spec.env, task);
         if call.adapter.stop == StopBy::Int {
             spec.stop_signal = StopSignal::IntThenTerm;

@@ -1,15 +1,16 @@
 //! Coding agents as jobs: real workers, and programs that act like the agents.
 //!
 //! `rows` plays each scenario in `tests/fixtures/agents` and judges its log; `corpus` judges endings as
-//! they were captured; `reading` cuts the same bytes in every way. `start`, `sessions`, `questions`, `limits`, `directories` and
-//! `ending` have jobs of agents done by workers, `budget` bounds what they cost, `explain` asks why they were judged so, and
-//! `saying` reads what they said.
+//! they were captured; `reading` cuts the same bytes in every way. `start`, `sessions`, `questions`, `limits`,
+//! `fallback`, `directories` and `ending` have jobs of agents done by workers, `budget` bounds what they cost,
+//! `explain` asks why they were judged so, and `saying` reads what they said.
 
 mod budget;
 mod corpus;
 mod directories;
 mod ending;
 mod explain;
+mod fallback;
 mod limits;
 mod questions;
 mod reading;

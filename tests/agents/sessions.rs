@@ -37,6 +37,7 @@ fn the_second_attempt_resumes_the_session_of_the_first() {
         .collect();
     let second = [
         "2",
+        "claude",
         "resume",
         "claude-success",
         "1",

@@ -35,5 +35,6 @@ mod unique;
 mod unreadable;
 mod upkeep;
 mod wake;
+mod ways;
 mod why;
 mod workers;

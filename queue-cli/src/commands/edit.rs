@@ -24,7 +24,7 @@ use crate::moment;
 use crate::new_job::agent::{self, AgentArgs, task_of};
 use crate::new_job::budget::{self, BudgetArgs};
 use crate::new_job::parse::{self, AfterArg};
-use crate::new_job::{Site, directory, millis};
+use crate::new_job::{Site, directory, fallback, millis};
 use crate::resolve;
 use crate::selector::Selector;
 
@@ -243,6 +243,7 @@ impl Args {
             command: self.command(),
             cwd: cwd.map(|dir| dir.into_os_string().into()),
             options: None,
+            ways: None,
             directory: None,
         })
     }
@@ -307,27 +308,41 @@ impl Args {
         }
         let bodies = store.bodies(ids)?.into_iter();
         bodies
-            .map(|body| Ok((body.id, self.own_edit(body, edit, context)?)))
+            .map(|body| Ok((body.id, self.own_edit(store, &body, edit, context)?)))
             .collect()
     }
 
-    fn own_edit(&self, body: JobBody, edit: &Edit, context: &Context) -> Result<Edit, CliError> {
+    fn own_edit(
+        &self,
+        store: &dyn Store,
+        body: &JobBody,
+        edit: &Edit,
+        context: &Context,
+    ) -> Result<Edit, CliError> {
         let mut edit = edit.clone();
         if self.agent.is_given() {
-            let before = task_of(&body).cloned();
+            let before = task_of(body).cloned();
             let task = self.agent.over(before, self.words(), &context.around.cwd)?;
             agent::check(&task, &context.agents)?;
             edit.command = Some(Command::Agent(task));
         }
-        let command = body.command.ok();
-        let mut options = self.over(body.options);
+        let mut options = self.over(body.options.clone());
         self.budget.put_into(&mut options);
         match &edit.command {
             None => {}
             Some(Command::Argv(words)) => options.agent = context.agents.recognise(words),
             Some(_) => options.agent = None,
         }
-        if let Some(command) = edit.command.as_ref().or(command.as_ref()) {
+        if let Some(command) = &edit.command {
+            let (of_agents, ways) = fallback::gates(command, &options, &body.env, &context.agents);
+            let mut gates = match edit.gates.take() {
+                Some(gates) => gates,
+                None => other_gates(store, body, context)?,
+            };
+            gates.extend(of_agents);
+            (edit.gates, edit.ways) = (Some(gates), Some(ways));
+        }
+        if let Some(command) = edit.command.as_ref().or(body.command.as_ref().ok()) {
             let cwd = edit.cwd.as_ref().unwrap_or(&body.cwd);
             edit.directory = Some(directory::own(command, &options, cwd));
             if self.budget.is_given() {
@@ -351,6 +366,20 @@ impl Args {
             ..options
         }
     }
+}
+
+/// The gates of a job that are not those of its agents.
+fn other_gates(
+    store: &dyn Store,
+    body: &JobBody,
+    context: &Context,
+) -> Result<Vec<GateName>, CliError> {
+    let mut gates = store.job(body.id)?.gates;
+    if let Ok(command) = &body.command {
+        let (of_agents, _) = fallback::gates(command, &body.options, &body.env, &context.agents);
+        gates.retain(|gate| !of_agents.contains(gate));
+    }
+    Ok(gates)
 }
 
 fn apply(

@@ -8,17 +8,16 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use queue_core::agent::{AgentTask, LARGEST_PROMPT};
+use queue_core::agent::{AgentTask, Fallback, LARGEST_PROMPT};
 use queue_core::gate::GateName;
 use queue_core::job::Command;
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
 use queue_core::units::{format_bytes, parse_count};
 use queue_core::{NewJob, Now, Store, job::JobBody};
-use queue_worker::agent::call::account;
 use queue_worker::agent::command;
-use queue_worker::agent::verdict::{gate, model_gate};
 
+use super::fallback;
 use crate::agents::Agents;
 use crate::environment;
 use crate::error::CliError;
@@ -27,7 +26,10 @@ use crate::error::CliError;
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct AgentArgs {
     /// Let a coding agent do it: `claude`, `codex` … (`qcli agent list`). What stands after `--` are more arguments for it
-    #[arg(long, value_name = "AGENT", help_heading = "Agents")]
+    ///
+    /// Of several, such as `claude,codex` or `claude,claude/work`, the first one does it whose account has not met a limit;
+    /// options of an agent are the first one's. Each attempt says who did it.
+    #[arg(long, value_name = "AGENT,…", help_heading = "Agents")]
     pub(crate) agent: Option<String>,
 
     /// What the agent shall do
@@ -44,7 +46,7 @@ pub(crate) struct AgentArgs {
     #[arg(long, value_name = "FILE", help_heading = "Agents")]
     pub(crate) prompt_file: Option<PathBuf>,
 
-    /// The model, as the agent spells it
+    /// The model, as the agent spells it; of several agents `claude=opus,codex=gpt-5`
     #[arg(long, value_name = "MODEL", help_heading = "Agents")]
     pub(crate) model: Option<String>,
 
@@ -97,10 +99,7 @@ impl AgentArgs {
         base: &Path,
     ) -> Result<AgentTask, CliError> {
         let mut task = match (&self.agent, task) {
-            (Some(agent), Some(task)) if task.agent == *agent => task,
-            (Some(agent), task) => {
-                AgentTask::new(agent, task.map(|task| task.prompt).unwrap_or_default())
-            }
+            (Some(list), task) => named(list, task)?,
             (None, Some(task)) => task,
             (None, None) => {
                 let option = self.first_given().unwrap_or("--prompt");
@@ -116,7 +115,9 @@ impl AgentArgs {
         } else if let Some(file) = &self.prompt_file {
             task.prompt = read_prompt(file, base)?;
         }
-        task.model = self.model.clone().or(task.model);
+        if let Some(model) = &self.model {
+            fallback::set_models(&mut task, model)?;
+        }
         task.profile = self.profile.clone().or(task.profile);
         task.session = self.session.clone().or(task.session);
         task.max_turns = self.max_turns.or(task.max_turns);
@@ -130,11 +131,36 @@ impl AgentArgs {
     }
 }
 
-/// Refuses a task that its agent cannot be given.
+/// The task of these agents: what `before` says of the first one stays, where that is the same.
+fn named(list: &str, before: Option<AgentTask>) -> Result<AgentTask, CliError> {
+    let (first, others) = fallback::parse(list)?;
+    let mut task = match before {
+        Some(task) if task.agent == first.agent => task,
+        before => {
+            let prompt = before.map(|task| task.prompt).unwrap_or_default();
+            AgentTask::new(first.agent, prompt)
+        }
+    };
+    task.profile = first.profile.or(task.profile);
+    task.fallbacks = others.into_iter().map(Fallback::from).collect();
+    Ok(task)
+}
+
+/// Refuses a task that one of its agents cannot be given.
 ///
 /// # Errors
 /// When there is no such agent, nothing says what it shall do, or it cannot be told so (exit code 2).
 pub(crate) fn check(task: &AgentTask, agents: &Agents) -> Result<(), CliError> {
+    let mut ways: Vec<String> = task.by_each().map(|(name, _)| name).collect();
+    ways.sort_unstable();
+    if let Some(pair) = ways.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(CliError::usage(format!("{} is named twice", pair[0])));
+    }
+    let mut tasks = task.by_each();
+    tasks.try_for_each(|(_, task)| check_one(&task, agents))
+}
+
+fn check_one(task: &AgentTask, agents: &Agents) -> Result<(), CliError> {
     let adapter = agents.get(&task.agent)?;
     if task.prompt.is_empty() {
         return Err(
@@ -193,31 +219,6 @@ pub(crate) fn recognise(job: &mut NewJob, agents: &Agents) {
     }
 }
 
-/// Lets a job of an agent pass the gates of its account, and of its model there, beside those it has.
-pub(crate) fn pass_gates(job: &mut NewJob, agents: &Agents) {
-    let task = match &job.command {
-        Command::Agent(task) => Some(task),
-        _ => None,
-    };
-    let name = task.map(|task| &task.agent).or(job.options.agent.as_ref());
-    let Some((name, adapter)) = name.and_then(|name| Some((name, agents.get(name).ok()?))) else {
-        return;
-    };
-    let profile = task.and_then(|task| task.profile.as_deref());
-    let account = account(adapter, profile, &job.env);
-    let model = task.and_then(|task| task.model.as_deref());
-    let of_model = model.and_then(|model| model_gate(name, account.as_deref(), model));
-    let gates: Vec<_> = gate(name, account.as_deref())
-        .into_iter()
-        .chain(of_model)
-        .collect();
-    for gate in gates {
-        if !job.gates.contains(&gate) {
-            job.gates.push(gate);
-        }
-    }
-}
-
 /// Keeps starts of one account apart where nobody has said how far: agents that start at once trip over the files they
 /// share.
 ///
@@ -231,28 +232,38 @@ pub(crate) fn keep_apart<'a>(
 ) -> Result<(), CliError> {
     let mut known: Option<Vec<GateName>> = None;
     for job in jobs {
-        let name = match &job.command {
-            Command::Agent(task) => Some(&task.agent),
-            _ => job.options.agent.as_ref(),
-        };
-        let Some((name, adapter)) = name.and_then(|name| Some((name, agents.get(name).ok()?)))
-        else {
-            continue;
-        };
-        let of_account = |gate: &&GateName| gate.as_str().split('/').next() == Some(name.as_str());
-        let Some(gate) = job.gates.iter().find(of_account) else {
-            continue;
-        };
-        if known.is_none() {
-            known = Some(store.gates()?.into_iter().map(|gate| gate.name).collect());
-        }
-        let known = known.get_or_insert_default();
-        if !adapter.stagger.is_zero() && !known.contains(gate) {
-            store.set_gate(gate, adapter.stagger, now)?;
-            known.push(gate.clone());
+        for name in names(job) {
+            let Ok(adapter) = agents.get(name) else {
+                continue;
+            };
+            let is_of_account =
+                |gate: &&GateName| gate.as_str().split('/').next() == Some(name.as_str());
+            let of_ways = job.ways.iter().flat_map(|way| &way.gates);
+            for gate in job.gates.iter().chain(of_ways).filter(is_of_account) {
+                if known.is_none() {
+                    known = Some(store.gates()?.into_iter().map(|gate| gate.name).collect());
+                }
+                let known = known.get_or_insert_default();
+                let is_models = gate.as_str().split('/').count() > 2;
+                if !adapter.stagger.is_zero() && !is_models && !known.contains(gate) {
+                    store.set_gate(gate, adapter.stagger, now)?;
+                    known.push(gate.clone());
+                }
+            }
         }
     }
     Ok(())
+}
+
+/// The agents that may do a job, by name.
+fn names(job: &NewJob) -> Vec<&String> {
+    match (&job.command, &job.options.agent) {
+        (Command::Agent(task), _) => {
+            let others = task.fallbacks.iter().map(|other| &other.agent);
+            std::iter::once(&task.agent).chain(others).collect()
+        }
+        (_, named) => named.iter().collect(),
+    }
 }
 
 /// The wait before another attempt of an agent, where nobody says one: providers that are short of room are asked less
@@ -272,11 +283,14 @@ pub(crate) fn task_of(body: &JobBody) -> Option<&AgentTask> {
 
 /// What a person should know of an agent's job before it runs.
 pub(crate) fn warnings(job: &NewJob, agents: &Agents) -> Vec<String> {
-    let name = match &job.command {
-        Command::Agent(task) => Some(&task.agent),
-        _ => job.options.agent.as_ref(),
-    };
-    let Some((name, adapter)) = name.and_then(|name| Some((name, agents.get(name).ok()?))) else {
+    let names = names(job);
+    let is_only = names.len() == 1;
+    let of_one = |name: &String| warnings_of(job, name, is_only, agents);
+    names.into_iter().flat_map(of_one).collect()
+}
+
+fn warnings_of(job: &NewJob, name: &str, is_only: bool, agents: &Agents) -> Vec<String> {
+    let Ok(adapter) = agents.get(name) else {
         return Vec::new();
     };
     let mut warnings = Vec::new();
@@ -284,8 +298,12 @@ pub(crate) fn warnings(job: &NewJob, agents: &Agents) -> Vec<String> {
     let cwd = Path::new(job.cwd.as_os_str());
     let is_task = matches!(job.command, Command::Agent(_));
     if is_task && !environment::is_program_there(adapter.program.as_ref(), path, cwd) {
+        let what = match is_only {
+            true => "it fails unless it is there when it starts",
+            false => "another agent does the job unless it is there when it starts",
+        };
         warnings.push(format!(
-            "`{}` is not in the PATH that the job gets: it fails unless it is there when it starts (`qcli agent test {name}`)",
+            "`{}` is not in the PATH that the job gets: {what} (`qcli agent test {name}`)",
             adapter.program
         ));
     }

@@ -21,6 +21,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use super::agent::{self, AgentArgs};
 use super::budget;
 use super::directory;
+use super::fallback;
 use super::parse::{self, AfterArg};
 use super::worktree::WorktreeArgs;
 use super::{Site, millis};
@@ -76,7 +77,7 @@ pub(crate) struct Line {
     branch: Option<String>,
     setup: Option<String>,
     teardown: Option<String>,
-    agent: Option<String>,
+    agent: Option<OneOrMany<String>>,
     prompt: Option<String>,
     prompt_file: Option<PathBuf>,
     model: Option<String>,
@@ -133,7 +134,7 @@ impl Line {
         self.schedule(&mut job, site)?;
         self.bound(&mut job)?;
         self.isolate(&mut job)?;
-        agent::pass_gates(&mut job, site.agents);
+        fallback::pass_gates(&mut job, site.agents);
         directory::settle(&mut job);
         budget::check(&job)?;
         let after = self
@@ -145,7 +146,7 @@ impl Line {
     /// What the line is to do. An agent's own arguments stand in `argv`, as they stand after `--`.
     fn command(&mut self, base: &Command, site: &Site<'_>) -> Result<Command, CliError> {
         let said = AgentArgs {
-            agent: self.agent.take(),
+            agent: self.agent.take().map(|agents| agents.0.join(",")),
             prompt: self.prompt.take(),
             prompt_file: self.prompt_file.take(),
             model: self.model.take(),

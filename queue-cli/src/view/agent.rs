@@ -25,6 +25,7 @@ pub fn facts(attempt: &Attempt) -> Option<Facts> {
 pub fn table(attempts: &[Attempt]) -> Option<Table> {
     let mut table = Table::new([
         Column::right("#"),
+        Column::left("AGENT"),
         Column::left("RUNG"),
         Column::left("RULE"),
         Column::right("TURNS"),
@@ -36,10 +37,13 @@ pub fn table(attempts: &[Attempt]) -> Option<Table> {
     for attempt in attempts.iter().filter(|attempt| is_agents(attempt)) {
         is_empty = false;
         let facts = facts(attempt);
+        let named = facts.as_ref().map(|facts| facts.agent.as_str());
+        let agent = attempt.way.as_deref().or(named);
         let turns = facts.as_ref().map(|facts| facts.turns.to_string());
         let model = facts.as_ref().and_then(|facts| facts.model.as_deref());
         table.row([
             Cell::from(u64::from(attempt.number)),
+            Cell::from(agent.unwrap_or_default()),
             Cell::from(attempt.rung.map_or("", queue_core::agent::Rung::as_str)),
             Cell::from(attempt.rule.as_deref().unwrap_or_default()),
             Cell::from(turns.unwrap_or_default()),
@@ -113,6 +117,7 @@ mod tests {
         let words: Vec<&str> = rows[1].split_whitespace().collect();
         let expected = [
             "2",
+            "claude",
             "resume",
             "claude-throttle",
             "3",

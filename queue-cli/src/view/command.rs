@@ -22,7 +22,13 @@ pub fn one_line(command: &Result<Command, String>) -> String {
         }
         Ok(Command::Shell(line)) => line.clone(),
         Ok(Command::Script(script)) => first_line(script),
-        Ok(Command::Agent(task)) => format!("{}: {}", task.agent, short_prompt(task)),
+        Ok(Command::Agent(task)) => {
+            let names: Vec<String> = task.by_each().map(|(name, _)| name).collect();
+            match names.as_slice() {
+                [_] => format!("{}: {}", task.agent, short_prompt(task)),
+                names => format!("{}: {}", names.join(","), short_prompt(task)),
+            }
+        }
         Ok(Command::Payload(value)) => value.to_string(),
         Err(why) => format!("(unreadable: {why})"),
     }
@@ -77,6 +83,15 @@ pub struct TaskJson<'a> {
     max_turns: Option<std::num::NonZeroU32>,
     session: Option<&'a str>,
     extra: &'a [RawText],
+    fallbacks: Vec<FallbackJson<'a>>,
+}
+
+/// An agent that does it while the account of the first one is shut.
+#[derive(Debug, Serialize)]
+struct FallbackJson<'a> {
+    name: &'a str,
+    model: Option<&'a str>,
+    profile: Option<&'a str>,
 }
 
 impl<'a> From<&'a AgentTask> for TaskJson<'a> {
@@ -90,6 +105,13 @@ impl<'a> From<&'a AgentTask> for TaskJson<'a> {
             max_turns: task.max_turns,
             session: task.session.as_deref(),
             extra: &task.extra,
+            fallbacks: (task.fallbacks.iter())
+                .map(|other| FallbackJson {
+                    name: &other.agent,
+                    model: other.model.as_deref(),
+                    profile: other.profile.as_deref(),
+                })
+                .collect(),
         }
     }
 }

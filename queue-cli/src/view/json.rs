@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use queue_core::gate::GateName;
+use queue_core::way::Way;
 use queue_core::{
     Command, JobId, State, Timestamp,
     attempt::{Attempt, Progress, ResourceUsage},
@@ -78,6 +79,7 @@ pub struct JobJson<'a> {
     progress: Option<&'a Progress>,
     limits: &'a [LimitUse],
     gates: &'a [GateName],
+    ways: &'a [Way],
     concurrency_key: Option<&'a str>,
     directory: Option<String>,
     unique_key: Option<&'a str>,
@@ -123,6 +125,7 @@ pub fn job(summary: &Summary, now: Timestamp) -> JobJson<'_> {
         progress: last.and_then(|last| last.progress.as_ref()),
         limits: &job.limits,
         gates: &job.gates,
+        ways: &job.ways,
         concurrency_key: job.concurrency_key.as_deref(),
         directory: job.directory.as_ref().map(RawText::to_lossy),
         unique_key: job.unique.as_ref().map(|(key, _)| key.as_str()),
@@ -331,6 +334,7 @@ pub struct AttemptJson<'a> {
     epoch: i64,
     worker: &'a str,
     adopted_by: Option<&'a str>,
+    way: Option<&'a str>,
     pid: Option<u32>,
     claimed_at: Time,
     started_at: Option<Time>,
@@ -362,6 +366,7 @@ impl<'a> From<&'a Attempt> for AttemptJson<'a> {
             epoch: attempt.epoch.0,
             worker: &attempt.worker_name,
             adopted_by: attempt.adopted_by.as_deref(),
+            way: attempt.way.as_deref(),
             pid: process.map(|process| process.pid),
             claimed_at: Time(attempt.claimed_at),
             started_at: time(process.map(|process| process.started_at)),

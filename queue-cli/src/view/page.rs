@@ -9,6 +9,7 @@ use queue_core::{
     Class, Job, State,
     attempt::{Attempt, Progress, ResourceUsage},
     checkpoint::Checkpoint,
+    gate::GateName,
     job::RunOptions,
     ledger::Spent,
     raw_text::RawText,
@@ -16,6 +17,7 @@ use queue_core::{
     state::Disposition,
     store::{Detail, Summary},
     units::{about_bytes, about_tokens, format_bytes, format_cpus, format_duration},
+    way::Way,
 };
 
 use super::{agent, cause, command, ended, env, json, line, question};
@@ -259,6 +261,8 @@ fn put_settings(facts: &mut Fields, detail: &Detail) {
     facts.add_if("limits", some(&limits));
     let gates: Vec<String> = job.gates.iter().map(ToString::to_string).collect();
     facts.add_if("gates", some(&gates));
+    let ways: Vec<String> = job.ways.iter().map(way).collect();
+    facts.add_if("ways", (!ways.is_empty()).then(|| ways.join(", else ")));
     facts.add_if("concurrency key", job.concurrency_key.as_deref());
     facts.add_if("alone in", job.directory.as_ref().map(RawText::to_lossy));
     let unique = job.unique.as_ref();
@@ -267,6 +271,15 @@ fn put_settings(facts: &mut Fields, detail: &Detail) {
         unique.map(|(key, span)| format!("{key} (while {span})")),
     );
     facts.add_if("options", some(&options(&detail.body.options)));
+}
+
+/// `codex`, with its gates where they are not called so: `claude (claude/work)`.
+fn way(way: &Way) -> String {
+    let gates: Vec<&str> = way.gates.iter().map(GateName::as_str).collect();
+    match gates.as_slice() {
+        [gate] if *gate == way.name => way.name.clone(),
+        gates => format!("{} ({})", way.name, gates.join(", ")),
+    }
 }
 
 /// `2 of 3: worker died, session missing`; the reasons are those of the attempts that are still kept.

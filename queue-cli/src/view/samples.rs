@@ -47,6 +47,8 @@ pub(super) fn job(state: State) -> Job {
         directory: None,
         limits: Vec::new(),
         gates: Vec::new(),
+        ways: Vec::new(),
+        way: None,
         waiting_on: 0,
         held_at: None,
         asked_at: None,
@@ -65,6 +67,7 @@ pub(super) fn attempt(number: u32, class: Option<Class>, exit_code: Option<i32>)
         worker: WorkerId(7),
         worker_name: "desk-1".into(),
         adopted_by: None,
+        way: None,
         boot: None,
         claimed_at,
         process: Some(Started {

@@ -35,6 +35,8 @@ pub struct Claimed {
     pub queue: String,
     /// Its name.
     pub name: Option<String>,
+    /// In which of its ways it is to be done, where it has any.
+    pub way: Option<String>,
     /// What its earlier attempts saved under the default name.
     pub checkpoint: Option<Vec<u8>>,
 }

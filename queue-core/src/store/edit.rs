@@ -8,6 +8,7 @@ use crate::{
     job::{After, Command, LimitUse, RunOptions},
     raw_text::RawText,
     retry::Backoff,
+    way::Way,
 };
 use std::{collections::BTreeMap, num::NonZeroU32};
 
@@ -32,6 +33,8 @@ pub struct Edit {
     pub limits: Option<Vec<LimitUse>>,
     /// The gates it passes, in place of those it had.
     pub gates: Option<Vec<GateName>>,
+    /// The ways in which it may be done, in place of those it had.
+    pub ways: Option<Vec<Way>>,
     /// The new concurrency key, or none.
     pub concurrency_key: Option<Option<String>>,
     /// The directory it is to have to itself while it runs, or none.

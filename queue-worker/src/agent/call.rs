@@ -27,6 +27,8 @@ pub struct Call {
     pub begin: Option<Begin>,
     /// What the attempt goes on from.
     pub earlier: Earlier,
+    /// What the log is to say of it, where another agent was meant to do it.
+    pub remark: Option<String>,
 }
 
 impl Call {
@@ -46,6 +48,7 @@ impl Call {
             adapter: adapters.get(name)?.clone(),
             begin: None,
             earlier: Earlier::default(),
+            remark: None,
         }))
     }
 

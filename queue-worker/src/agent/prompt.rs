@@ -12,6 +12,8 @@ use queue_core::question::Question;
 
 use super::session::Before;
 
+use super::ways::is_own;
+
 /// The most of a checkpoint that is told; the file has all of it.
 const TOLD: usize = 8_000;
 
@@ -36,6 +38,14 @@ pub(super) fn resumed(task: &AgentTask, last: &Attempt, before: &Before<'_>) -> 
          again. Then go on with the task until it is done.",
         how(last)
     );
+    if !is_own(last, task) {
+        let other = name(last);
+        let _ = write!(
+            text,
+            " {other} has worked on it since you did: look at what is there now, such as with \
+             `git status` and `git log`."
+        );
+    }
     tell_rest(&mut text, before);
     let _ = write!(text, "\n\nThe task, once more:\n\n{}", task.prompt);
     text
@@ -44,10 +54,15 @@ pub(super) fn resumed(task: &AgentTask, last: &Attempt, before: &Before<'_>) -> 
 /// For a new session after others.
 pub(super) fn fresh(task: &AgentTask, last: &Attempt, before: &Before<'_>) -> String {
     let mut text = format!(
-        "{}\n\n---\nAn earlier session worked on this task and ended before it was done ({}). It \
+        "{}\n\n---\n{} worked on this task and ended before it was done ({}). It \
          may have changed files: look at what is there, such as with `git status` and `git log`, \
          and go on from that instead of doing it again.",
         task.prompt,
+        if is_own(last, task) {
+            "An earlier session".to_owned()
+        } else {
+            name(last)
+        },
         how(last)
     );
     tell_rest(&mut text, before);
@@ -87,6 +102,12 @@ fn tell_answer(text: &mut String, asked: &Question) {
         "The question was:\n\n{}\n\nThe answer is:\n\n{}",
         asked.text, answer.text
     );
+}
+
+/// The agent of an attempt, by the name of its way.
+fn name(attempt: &Attempt) -> String {
+    let name = attempt.way.clone();
+    name.unwrap_or_else(|| "another agent".to_owned())
 }
 
 fn how(last: &Attempt) -> &'static str {

@@ -11,6 +11,7 @@ use queue_core::question::Question;
 
 use super::adapter::{Adapter, SessionBy};
 use super::prompt;
+use super::ways::is_own;
 
 /// How an attempt begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,19 +48,27 @@ pub fn begin(
     let Some(last) = before.attempts.iter().rev().find(|one| has_run(one)) else {
         return first(adapter, task, mint);
     };
-    match resumable(adapter, before.attempts, last) {
+    // What other agents did is in the files, and in no session that this one could go on with.
+    let own: Vec<&Attempt> = (before.attempts.iter())
+        .filter(|one| has_run(one) && is_own(one, task))
+        .collect();
+    let session = match own.last() {
+        Some(own_last) => resumable(adapter, &own, own_last),
+        None => task.session.as_deref(),
+    };
+    match session {
         Some(session) => Begin {
             rung: Rung::Resume,
             session: Some(session.to_owned()),
             resumes: true,
             prompt: match prompt::answered(before.answers, last) {
-                Some(answers) => answers,
-                None => prompt::resumed(task, last, before),
+                Some(answers) if is_own(last, task) => answers,
+                _ => prompt::resumed(task, last, before),
             },
         },
         None => {
             let is_cold = last.rung == Some(Rung::Fresh) && last.class == Some(Class::ContextFull);
-            let (rung, prompt) = if is_cold {
+            let (rung, prompt) = if is_cold && is_own(last, task) {
                 (Rung::Cold, prompt::cold(task, before))
             } else {
                 (Rung::Fresh, prompt::fresh(task, last, before))
@@ -103,7 +112,7 @@ fn has_run(attempt: &Attempt) -> bool {
 }
 
 /// The session that the next attempt can go on with.
-fn resumable<'a>(adapter: &Adapter, attempts: &'a [Attempt], last: &'a Attempt) -> Option<&'a str> {
+fn resumable<'a>(adapter: &Adapter, attempts: &[&Attempt], last: &'a Attempt) -> Option<&'a str> {
     let session = last.session_id.as_deref()?;
     let is_spoilt = matches!(
         last.class,
@@ -113,8 +122,8 @@ fn resumable<'a>(adapter: &Adapter, attempts: &'a [Attempt], last: &'a Attempt) 
 }
 
 /// Whether going on with the session has crashed twice in a row: a third time would, too.
-fn keeps_crashing(attempts: &[Attempt], session: &str) -> bool {
-    let crashed = |attempt: &&Attempt| {
+fn keeps_crashing(attempts: &[&Attempt], session: &str) -> bool {
+    let crashed = |attempt: &&&Attempt| {
         attempt.class == Some(Class::Crash)
             && attempt.rung == Some(Rung::Resume)
             && attempt.session_id.as_deref() == Some(session)
@@ -137,6 +146,7 @@ mod tests {
             worker: WorkerId(1),
             worker_name: "w".into(),
             adopted_by: None,
+            way: None,
             boot: None,
             claimed_at: at,
             process: Some(Started {
@@ -251,6 +261,41 @@ mod tests {
             (begin.rung, begin.session.as_deref()),
             (Rung::Fresh, Some("new"))
         );
+    }
+
+    fn by(way: &str, class: Class, session: &str) -> Attempt {
+        Attempt {
+            way: Some(way.to_owned()),
+            ..ended(Some(class), Some(session), Rung::Cold)
+        }
+    }
+
+    #[test]
+    fn an_agent_never_goes_on_with_the_session_of_another() {
+        let limited = by("claude", Class::Limit, "s1");
+        let begin = next("codex", std::slice::from_ref(&limited));
+        assert_eq!((begin.rung, begin.session.clone()), (Rung::Fresh, None));
+        assert!(begin.prompt.contains("do it") && begin.prompt.contains("claude worked on"));
+        // Its own is there still when its turn comes again, and it is told of the other.
+        let later = [limited, by("codex", Class::Limit, "t1")];
+        let begin = next("claude", &later);
+        assert_eq!(begin.session.as_deref(), Some("s1"));
+        assert!(
+            begin.prompt.contains("codex has worked on"),
+            "{}",
+            begin.prompt
+        );
+        // The same agent with another account has sessions of its own.
+        let other = [by("claude/work", Class::Limit, "w1")];
+        assert_eq!(next("claude", &other).session.as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn before_jobs_had_ways_what_was_read_says_whose_session_it_was() {
+        let mut attempt = ended(Some(Class::Limit), Some("s1"), Rung::Cold);
+        attempt.agent = Some(serde_json::json!({ "agent": "claude" }));
+        assert_eq!(next("codex", std::slice::from_ref(&attempt)).session, None);
+        assert_eq!(next("claude", &[attempt]).session.as_deref(), Some("s1"));
     }
 
     #[test]

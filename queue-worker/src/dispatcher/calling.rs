@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::agent::bill::Earlier;
 use crate::agent::call::{Call, task_of};
 use crate::agent::session::{self, Before};
+use crate::agent::ways;
 
 /// How long a job waits before it asks again for a session that another one uses.
 const ASK_AGAIN: Duration = Duration::from_secs(15);
@@ -31,13 +32,15 @@ pub(super) enum Called {
     Lost,
 }
 
-/// Finds the agent of a claimed job, decides how the attempt begins, and notes its session.
+/// Finds the agent of a claimed job, decides how the attempt begins, and notes its session. The
+/// body is that of the agent whose turn it is; another one may have been meant to do it.
 pub(super) fn call(
     store: &dyn Store,
     clock: &dyn Clock,
     directory: Option<&Path>,
     claimed: &Claimed,
     body: &JobBody,
+    instead_of: Option<&str>,
 ) -> Result<Called, Error> {
     let mut call = match Call::of(body, directory) {
         Ok(Some(call)) => call,
@@ -57,6 +60,10 @@ pub(super) fn call(
     let Some(task) = task_of(body) else {
         return Ok(Called::Ready(Some(Box::new(call))));
     };
+    if let Some(first) = instead_of {
+        let (ways, gates) = (&detail.summary.job.ways, store.gates()?);
+        call.remark = Some(ways::remark(&task.way(), first, ways, &gates));
+    }
     let before = Before {
         attempts: &detail.attempts,
         saved: claimed.checkpoint.as_deref(),

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use queue_core::attempt::Report;
-use queue_core::job::{JobBody, PROCESS};
+use queue_core::job::{Command, JobBody, PROCESS};
 use queue_core::store::{Claimed, Cycle, Cycled};
 use queue_core::{Clock, Error, Fence, JobId, State, Store, failpoint};
 
 use super::calling::{self, Called};
 use crate::agent::bill::Earlier;
 use crate::agent::call::Call;
+use crate::agent::ways;
 use crate::layout::Layout;
 
 /// What to ask the store beside the cycle.
@@ -115,9 +116,9 @@ impl Flight {
                 failpoint::hit("adopt.claimed");
                 // What cannot be read now is adopted anew once its lease has run out.
                 let bodies = self.store.bodies(&orphans).unwrap_or_default();
-                let with_earlier = |body| (self.earlier(&body), body);
-                let found = bodies.into_iter().map(with_earlier);
-                orphan_bodies = found.map(|(earlier, body)| (body, earlier)).collect();
+                orphan_bodies = (bodies.into_iter())
+                    .map(|body| self.as_it_runs(body))
+                    .collect();
             }
             taken_over.extend(cycled.lost.iter().filter(|fence| self.is_taken_over(fence)));
         }
@@ -156,8 +157,11 @@ impl Flight {
         for claimed in claimed {
             let job = claimed.lease.job();
             let found = bodies.iter().position(|body| body.id == job);
-            let body = found.map(|at| bodies.swap_remove(at));
-            match self.call(&claimed, body.as_ref()) {
+            let mut body = found.map(|at| bodies.swap_remove(at));
+            let instead_of = body
+                .as_mut()
+                .and_then(|body| ways::choose(body, claimed.way.as_deref()));
+            match self.call(&claimed, body.as_ref(), instead_of.as_deref()) {
                 Ok(Called::Ready(call)) => ready.push(Ready::new(claimed, body, call, None)),
                 Ok(Called::Ended(report)) => {
                     ready.push(Ready::new(claimed, body, None, Some(report)));
@@ -178,25 +182,43 @@ impl Flight {
         (ready, unread, failure)
     }
 
-    fn call(&self, claimed: &Claimed, body: Option<&JobBody>) -> Result<Called, Error> {
+    fn call(
+        &self,
+        claimed: &Claimed,
+        body: Option<&JobBody>,
+        instead_of: Option<&str>,
+    ) -> Result<Called, Error> {
         let Some(body) = body else {
             return Ok(Called::Ready(None));
         };
         let config = self.config.as_deref();
-        calling::call(&*self.store, &*self.clock, config, claimed, body)
+        calling::call(
+            &*self.store,
+            &*self.clock,
+            config,
+            claimed,
+            body,
+            instead_of,
+        )
     }
 
-    /// What an adopted attempt goes on from, where its job calls an agent.
-    fn earlier(&self, body: &JobBody) -> Earlier {
-        let Ok(Some(call)) = Call::of(body, self.config.as_deref()) else {
-            return Earlier::default();
+    /// What an adopted job runs now, and what its attempt goes on from, where it calls an agent.
+    fn as_it_runs(&self, mut body: JobBody) -> (JobBody, Earlier) {
+        let calls = matches!(body.command, Ok(Command::Agent(_))) || body.options.agent.is_some();
+        let detail = calls.then(|| self.store.detail(body.id, &self.clock.now()));
+        let Some(Ok(detail)) = detail else {
+            return (body, Earlier::default());
         };
-        let detail = self.store.detail(body.id, &self.clock.now());
-        let found = detail.and_then(|detail| {
-            let epoch = detail.summary.job.epoch;
-            calling::earlier(&*self.store, &call, &detail.attempts, body.id, epoch)
-        });
-        found.unwrap_or_default()
+        let job = &detail.summary.job;
+        ways::choose(&mut body, job.way.as_deref());
+        let earlier = match Call::of(&body, self.config.as_deref()) {
+            Ok(Some(call)) => {
+                let (attempts, epoch) = (&detail.attempts, job.epoch);
+                calling::earlier(&*self.store, &call, attempts, body.id, epoch).unwrap_or_default()
+            }
+            _ => Earlier::default(),
+        };
+        (body, earlier)
     }
 
     /// Whether the process tree of a lost fence still is the one that runs the job.

@@ -119,7 +119,7 @@ impl<'a> Attempt<'a> {
         let started = Instant::now();
         control.note_start(born.child.id(), started);
         let mut output = Output::new(born.pipes, log);
-        for words in &born.lacking {
+        for words in spec.remarks.iter().chain(&born.lacking) {
             output.remark(words);
         }
         Ok(Self {

@@ -65,6 +65,8 @@ pub struct Spec {
     pub on_leftover: OnLeftover,
     /// How long the pipes are read after the process and its group are gone.
     pub drain: Duration,
+    /// What its log says of it in front of all else, a line each.
+    pub remarks: Vec<String>,
     /// The control groups that are made for it.
     pub(crate) group: Option<Plan>,
 }
@@ -103,6 +105,7 @@ impl Spec {
             stop_signal: StopSignal::Term,
             on_leftover: OnLeftover::Kill,
             drain: Self::DRAIN,
+            remarks: Vec::new(),
             group: None,
         }
     }

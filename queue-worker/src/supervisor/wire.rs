@@ -69,6 +69,8 @@ pub(super) struct Wire {
     stop_signal: StopSignal,
     on_leftover: OnLeftover,
     drain_ms: u64,
+    #[serde(default)]
+    remarks: Vec<String>,
     group: Option<Plan>,
 }
 
@@ -99,6 +101,7 @@ impl From<Spec> for Wire {
             stop_signal: spec.stop_signal,
             on_leftover: spec.on_leftover,
             drain_ms: milliseconds(spec.drain),
+            remarks: spec.remarks,
             group: spec.group,
         }
     }
@@ -127,6 +130,7 @@ impl From<Wire> for Spec {
             stop_signal: wire.stop_signal,
             on_leftover: wire.on_leftover,
             drain: Duration::from_millis(wire.drain_ms),
+            remarks: wire.remarks,
             group: wire.group,
         }
     }

@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Vec<GateStatus>,
     let store = context.existing_store()?;
     let attempt = own_attempt(args, context)?;
     let names = match (&args.names[..], attempt) {
-        ([], Some((job, _))) => store.job(job)?.gates,
+        ([], Some((job, _))) => store.job(job)?.passed().cloned().collect(),
         (names, _) => names.to_vec(),
     };
     if names.is_empty() {

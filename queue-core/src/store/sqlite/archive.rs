@@ -20,6 +20,7 @@ use crate::{
     raw_text::{RawText, from_hex, to_hex},
     state::{Class, State, WaitReason},
     store::{Archived, Import, Imported},
+    way::Way,
 };
 use rusqlite::{
     Connection, ToSql, named_params,
@@ -78,9 +79,13 @@ fn export_one(c: &Connection, id: i64) -> Done<Archived> {
     for (table, key) in TABLES {
         tables.insert((*table).to_owned(), all_rows(c, table, key, id)?);
     }
-    let (limits, gates): (Vec<LimitUse>, Vec<GateName>) =
+    let (limits, gates, ways): (Vec<LimitUse>, Vec<GateName>, Vec<Way>) =
         tx::one(c, sql::JOB_ROW, named_params! {":job": id}, |row| {
-            Ok((rows::json(row, "limits")?, rows::json(row, "gates")?))
+            Ok((
+                rows::json(row, "limits")?,
+                rows::json(row, "gates")?,
+                rows::json(row, "ways")?,
+            ))
         })?
         .unwrap_or_default();
     if let Some(job) = tables
@@ -90,6 +95,7 @@ fn export_one(c: &Connection, id: i64) -> Done<Archived> {
         job.retain(|column, _| !LEFT_BEHIND.contains(&column.as_str()));
         job.insert("limits".to_owned(), serde_json::to_value(&limits)?);
         job.insert("gates".to_owned(), serde_json::to_value(&gates)?);
+        job.insert("ways".to_owned(), serde_json::to_value(&ways)?);
         for (table, rows) in settings::export(c, job, &limits)? {
             tables.insert(table.to_owned(), rows);
         }
@@ -209,6 +215,8 @@ fn import_one(
         serde_json::from_value(job.remove("limits").unwrap_or(Json::Array(Vec::new())))?;
     let gates: Vec<GateName> =
         serde_json::from_value(job.remove("gates").unwrap_or(Json::Array(Vec::new())))?;
+    let ways: Vec<Way> =
+        serde_json::from_value(job.remove("ways").unwrap_or(Json::Array(Vec::new())))?;
     let text = |column: &str| {
         job.get(column)
             .and_then(Json::as_str)
@@ -235,6 +243,7 @@ fn import_one(
         kind: &kind,
         limits: &limits,
         gates: &gates,
+        ways: &ways,
         key: &key,
         directory: directory.as_ref(),
         priority: priority.unwrap_or(0),

@@ -14,9 +14,10 @@ use crate::{
     job::{JobId, LimitUse},
     lease::{Epoch, Fence, Holder, Lease},
     store::{Claim, Claimed},
+    way::Way,
     worker::WorkerId,
 };
-use rusqlite::named_params;
+use rusqlite::{Row, named_params};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Claims up to `wanted.most` jobs for a worker.
@@ -37,20 +38,27 @@ pub(super) fn claim(
         && let Some(mut lane) = line.next(tx)?
     {
         let order = lane.order();
-        let Some((limits, passed)) = lane.limits.as_ref().zip(lane.gates.as_ref()) else {
+        let Some(Needs {
+            limits,
+            gates: passed,
+            ways,
+        }) = lane.needs.as_ref()
+        else {
             tracing::warn!(
                 lane = lane.id,
-                "the limits or gates of a lane cannot be read"
+                "the limits, gates or ways of a lane cannot be read"
             );
             buckets.shut_for_a_while(tx, lane.id);
             continue;
         };
         // Whoever waits at a gate must not keep tokens from others.
-        if !keys.has_room(tx, &lane.key)?
-            || !directories.is_free(tx, &lane.directory)?
-            || !gates.admit(tx, lane.id, passed)?
-            || !buckets.admit(tx, order, limits)?
-        {
+        if !keys.has_room(tx, &lane.key)? || !directories.is_free(tx, &lane.directory)? {
+            continue;
+        }
+        let Some(route) = gates.admit(tx, lane.id, passed, ways)? else {
+            continue;
+        };
+        if !buckets.admit(tx, order, limits)? {
             continue;
         }
         tx.touch(lane.id);
@@ -60,8 +68,9 @@ pub(super) fn claim(
         let queued_at = head.queued_at;
         buckets.spend(limits, tx.now.wall);
         failpoint::hit("claim.tokens_spent");
-        let taken = take(tx, worker, &term, line.name_of(&lane), head)?;
-        gates.start(passed, taken.lease.fence(), tx.now.wall);
+        let way = route.way.map(|way| way.name.clone());
+        let taken = take(tx, worker, &term, line.name_of(&lane), way, head)?;
+        gates.start(&route, taken.lease.fence(), tx.now.wall);
         claimed.push(taken);
         keys.take(&lane.key);
         directories.take(&lane.directory);
@@ -84,12 +93,18 @@ struct Lane {
     /// Which of the queues of the line it belongs to.
     queue: usize,
     /// Not there where somebody wrote what cannot be read.
-    limits: Option<Vec<LimitUse>>,
-    gates: Option<Vec<GateName>>,
+    needs: Option<Needs>,
     key: String,
     directory: String,
     rank: i64,
     head: i64,
+}
+
+/// What the jobs of a lane ask for before they start.
+struct Needs {
+    limits: Vec<LimitUse>,
+    gates: Vec<GateName>,
+    ways: Vec<Way>,
 }
 
 impl Lane {
@@ -124,12 +139,19 @@ fn head_of(tx: &Tx<'_>, lane: i64) -> Done<Option<Head>> {
     })
 }
 
-fn take(tx: &Tx<'_>, worker: WorkerId, term: &Term, queue: &str, head: Head) -> Done<Claimed> {
+fn take(
+    tx: &Tx<'_>,
+    worker: WorkerId,
+    term: &Term,
+    queue: &str,
+    way: Option<String>,
+    head: Head,
+) -> Done<Claimed> {
     tx.run(
         sql::CLAIM_JOB,
         named_params! {
             ":job": head.id.0, ":worker": worker.0, ":boot": term.boot, ":until": term.until,
-            ":expires_at": term.expires_at.as_millis(),
+            ":expires_at": term.expires_at.as_millis(), ":way": way,
         },
     )?;
     failpoint::hit("claim.job_taken");
@@ -139,7 +161,7 @@ fn take(tx: &Tx<'_>, worker: WorkerId, term: &Term, queue: &str, head: Head) -> 
         sql::INSERT_ATTEMPT,
         named_params! {
             ":job": head.id.0, ":epoch": epoch.0, ":number": number, ":worker": worker.0,
-            ":boot": term.boot, ":now": tx.wall(),
+            ":boot": term.boot, ":way": way, ":now": tx.wall(),
         },
     )?;
     failpoint::hit("claim.attempt_written");
@@ -157,6 +179,7 @@ fn take(tx: &Tx<'_>, worker: WorkerId, term: &Term, queue: &str, head: Head) -> 
         lease: Lease::granted(fence, worker, number, term.expires_at),
         queue: queue.to_owned(),
         name: head.name,
+        way,
         checkpoint,
     })
 }
@@ -289,8 +312,7 @@ impl Source {
             Ok(Lane {
                 id: row.get("id")?,
                 queue: index,
-                limits: rows::json(row, "limits").ok(),
-                gates: rows::json(row, "gates").ok(),
+                needs: needs(row).ok(),
                 key: row.get("concurrency_key")?,
                 directory: row.get("directory")?,
                 rank: row.get("rank")?,
@@ -298,4 +320,12 @@ impl Source {
             })
         })
     }
+}
+
+fn needs(row: &Row<'_>) -> rusqlite::Result<Needs> {
+    Ok(Needs {
+        limits: rows::json(row, "limits")?,
+        gates: rows::json(row, "gates")?,
+        ways: rows::json(row, "ways")?,
+    })
 }

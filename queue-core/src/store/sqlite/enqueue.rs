@@ -121,6 +121,7 @@ fn has_nul(task: &AgentTask) -> bool {
         max_turns: _,
         session,
         extra,
+        fallbacks,
     } = task;
     let texts = [
         Some(agent),
@@ -129,7 +130,16 @@ fn has_nul(task: &AgentTask) -> bool {
         profile.as_ref(),
         session.as_ref(),
     ];
-    let mut texts = texts.into_iter().flatten().chain(allowed_tools);
+    let of_others = fallbacks.iter().flat_map(|other| {
+        let texts = [
+            Some(&other.agent),
+            other.profile.as_ref(),
+            other.model.as_ref(),
+        ];
+        texts.into_iter().flatten()
+    });
+    let texts = texts.into_iter().flatten().chain(allowed_tools);
+    let mut texts = texts.chain(of_others);
     texts.any(|text| text.contains('\0')) || extra.iter().any(contains_nul)
 }
 
@@ -237,6 +247,7 @@ fn replace(tx: &Tx<'_>, job: &NewJob, id: JobId) -> Done<()> {
     let before = moves::read(tx, id)?;
     let after = Job {
         gates: job.gates.clone(),
+        ways: job.ways.clone(),
         directory: job.directory.clone(),
         ..before.clone()
     };
@@ -266,6 +277,7 @@ fn insert(
         kind: &job.kind,
         limits: &job.limits,
         gates: &job.gates,
+        ways: &job.ways,
         key,
         directory: job.directory.as_ref(),
         priority: job.priority,

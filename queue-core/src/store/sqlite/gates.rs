@@ -16,6 +16,7 @@ use crate::{
     job::{Job, JobId},
     lease::{Epoch, Fence, Holder},
     state::Class,
+    way::Way,
     why::Cause,
 };
 use rusqlite::{Connection, Row, named_params};
@@ -27,6 +28,29 @@ const PERSONS_TURN: Duration = Duration::from_secs(3_600);
 
 // ── Claiming ────────────────────────────────────────────────────────────────────────────────
 
+/// How a job that was admitted starts.
+pub(super) struct Route<'l> {
+    names: &'l [GateName],
+    /// The way that it takes, where it has any.
+    pub(super) way: Option<&'l Way>,
+}
+
+impl Route<'_> {
+    /// The gates that it passes.
+    fn gates(&self) -> impl Iterator<Item = &GateName> {
+        let of_way = self.way.into_iter().flat_map(|way| &way.gates);
+        self.names.iter().chain(of_way)
+    }
+}
+
+/// A gate that lets no job start yet.
+struct Obstacle<'l> {
+    gate: &'l GateName,
+    until: Timestamp,
+    /// Whether it, or another one beside it, is closed: an open one has jobs start one by one.
+    is_shut: bool,
+}
+
 /// The gates that one claim looked at, and the lanes that it found shut.
 #[derive(Default)]
 pub(super) struct Gates {
@@ -36,31 +60,81 @@ pub(super) struct Gates {
 }
 
 impl Gates {
-    /// Whether every gate that a lane passes lets one more of its jobs start. If not, the lane is
-    /// to be left out until the last of them may.
-    pub(super) fn admit(&mut self, tx: &Tx<'_>, lane: i64, names: &[GateName]) -> Done<bool> {
+    /// The way in which one more job of a lane may start: through every gate that it passes, and
+    /// through those of its first way that is not shut. If there is none, the lane is to be left
+    /// out until there may be one.
+    pub(super) fn admit<'l>(
+        &mut self,
+        tx: &Tx<'_>,
+        lane: i64,
+        names: &'l [GateName],
+        ways: &'l [Way],
+    ) -> Done<Option<Route<'l>>> {
+        let all = self.obstacle(tx, names)?;
+        let (way, of_ways) = self.first_way(tx, ways)?;
+        let last = [all, of_ways]
+            .into_iter()
+            .flatten()
+            .max_by_key(|it| it.until);
+        let Some(last) = last else {
+            return Ok(Some(Route { names, way }));
+        };
+        self.shut.push((lane, last.gate.clone(), last.until));
+        Ok(None)
+    }
+
+    /// The first way whose gates let a job through; else when the first of them may. One that is
+    /// open and has only to wait its turn is waited for.
+    fn first_way<'l>(
+        &mut self,
+        tx: &Tx<'_>,
+        ways: &'l [Way],
+    ) -> Done<(Option<&'l Way>, Option<Obstacle<'l>>)> {
+        let mut soonest: Option<Obstacle<'l>> = None;
+        for way in ways {
+            let Some(obstacle) = self.obstacle(tx, &way.gates)? else {
+                return Ok((Some(way), None));
+            };
+            let is_shut = obstacle.is_shut;
+            if soonest.as_ref().is_none_or(|it| obstacle.until < it.until) {
+                soonest = Some(obstacle);
+            }
+            if !is_shut {
+                break;
+            }
+        }
+        Ok((None, soonest))
+    }
+
+    /// What keeps one more job from starting through all of these gates: the last of them to let
+    /// it.
+    fn obstacle<'l>(&mut self, tx: &Tx<'_>, names: &'l [GateName]) -> Done<Option<Obstacle<'l>>> {
         let now = tx.now.wall;
-        let mut last: Option<(Timestamp, &GateName)> = None;
+        let mut last: Option<Obstacle<'l>> = None;
         for name in names {
-            let until = match self.gate(tx, name)?.admit(now) {
+            let gate = self.gate(tx, name)?;
+            let until = match gate.admit(now) {
                 Admission::Granted => continue,
                 Admission::Wait(until) => until,
                 Admission::Never => now.saturating_add(PERSONS_TURN),
             };
-            if last.is_none_or(|(other, _)| until > other) {
-                last = Some((until, name));
-            }
+            let is_shut = gate.stand != Stand::Open || last.as_ref().is_some_and(|it| it.is_shut);
+            let (gate, until) = match last {
+                Some(other) if other.until >= until => (other.gate, other.until),
+                _ => (name, until),
+            };
+            last = Some(Obstacle {
+                gate,
+                until,
+                is_shut,
+            });
         }
-        let Some((until, name)) = last else {
-            return Ok(true);
-        };
-        self.shut.push((lane, name.clone(), until));
-        Ok(false)
+        Ok(last)
     }
 
     /// Notes the start of a job that was admitted.
-    pub(super) fn start(&mut self, names: &[GateName], fence: Fence, now: Timestamp) {
-        for name in names {
+    pub(super) fn start(&mut self, route: &Route<'_>, fence: Fence, now: Timestamp) {
+        for name in route.gates() {
             if let Some((gate, _)) = self.known.get_mut(name) {
                 gate.start(fence, now);
             }
@@ -120,7 +194,7 @@ fn look_at(tx: &Tx<'_>, probe: &Probe) -> Done<ProbeLook> {
 
 /// Attempts were let through by all of their gates.
 pub(super) fn passed(tx: &Tx<'_>, job: &Job, epoch: Epoch) -> Done<()> {
-    for name in &job.gates {
+    for name in job.passed() {
         change(tx, name, |gate| gate.passed(job.id, epoch, tx.now.wall))?;
     }
     Ok(())
@@ -147,14 +221,14 @@ pub(super) fn attempt_ended(
     let mut at_gates = AtGates::default();
     match &report.outcome {
         Outcome::Limited { .. } if told => {
-            for name in &job.gates {
+            for name in job.passed() {
                 change(tx, name, |gate| gate.left(job.id, epoch))?;
             }
         }
         Outcome::Limited { gate, .. } => {
             let met = met(job, epoch, report);
             at_gates.change(tx, gate, |gate| gate.limited(&met, tx.now.wall))?;
-            for other in job.gates.iter().filter(|other| *other != gate) {
+            for other in job.passed().filter(|other| *other != gate) {
                 change(tx, other, |gate| gate.left(job.id, epoch))?;
             }
         }
@@ -163,14 +237,14 @@ pub(super) fn attempt_ended(
             ..
         } => {
             let met = met(job, epoch, report);
-            for name in &job.gates {
+            for name in job.passed() {
                 let was_probe =
                     at_gates.change(tx, name, |gate| gate.unavailable(&met, tx.now.wall))?;
                 at_gates.ask_again(was_probe, name);
             }
         }
         outcome => {
-            for name in &job.gates {
+            for name in job.passed() {
                 change(tx, name, |gate| match has_tried(outcome) {
                     true => gate.passed(job.id, epoch, tx.now.wall),
                     false => gate.left(job.id, epoch),
@@ -361,10 +435,58 @@ pub(super) fn all(c: &Connection, name: Option<&GateName>) -> Done<Vec<GateStatu
     })
 }
 
-/// What the gates of a job keep it waiting for.
+/// What the gates of a job keep it waiting for: those that it passes in any way, and where all of
+/// its ways are shut those too, the way that opens first in front.
 pub(super) fn causes(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
-    let mut causes = Vec::new();
-    for name in &job.gates {
+    let mut causes: Vec<_> = waits(c, &job.gates, now)?
+        .into_iter()
+        .map(Wait::cause)
+        .collect();
+    let mut of_ways = Vec::new();
+    for way in &job.ways {
+        let waits = waits(c, &way.gates, now)?;
+        let is_shut = waits.iter().any(|wait| wait.is_shut);
+        let Some(until) = waits.iter().map(|wait| wait.until).max() else {
+            return Ok(causes);
+        };
+        of_ways.push((until, waits));
+        if !is_shut {
+            break;
+        }
+    }
+    of_ways.sort_by_key(|(until, _)| *until);
+    let waits = of_ways.into_iter().flat_map(|(_, waits)| waits);
+    causes.extend(waits.map(Wait::cause));
+    Ok(causes)
+}
+
+/// A gate that keeps a job waiting.
+struct Wait {
+    name: GateName,
+    stand: Stand,
+    /// The end of time, where a person has to come.
+    until: Timestamp,
+    is_shut: bool,
+}
+
+impl Wait {
+    fn cause(self) -> Cause {
+        let (gate, until) = (self.name, self.until);
+        match self.stand {
+            Stand::Closed(closing) => Cause::GateClosed { gate, closing },
+            Stand::Probing(closing, probe) => Cause::GateProbed {
+                gate,
+                closing,
+                probe: probe.job,
+            },
+            Stand::Open => Cause::GateStaggered { gate, until },
+        }
+    }
+}
+
+fn waits(c: &Connection, names: &[GateName], now: Timestamp) -> Done<Vec<Wait>> {
+    let mut waits = Vec::new();
+    for name in names {
         let values = named_params! {":name": name.as_str()};
         let Some(mut gate) = tx::one(c, sql::GATE, values, gate)? else {
             continue;
@@ -373,26 +495,16 @@ pub(super) fn causes(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Caus
         let until = match gate.admit(now) {
             Admission::Granted => continue,
             Admission::Wait(until) => until,
-            Admission::Never => now,
+            Admission::Never => Timestamp::from_millis(i64::MAX),
         };
-        let gate_name = name.clone();
-        causes.push(match gate.stand {
-            Stand::Closed(closing) => Cause::GateClosed {
-                gate: gate_name,
-                closing,
-            },
-            Stand::Probing(closing, probe) => Cause::GateProbed {
-                gate: gate_name,
-                closing,
-                probe: probe.job,
-            },
-            Stand::Open => Cause::GateStaggered {
-                gate: gate_name,
-                until,
-            },
+        waits.push(Wait {
+            name: name.clone(),
+            is_shut: gate.stand != Stand::Open,
+            stand: gate.stand,
+            until,
         });
     }
-    Ok(causes)
+    Ok(waits)
 }
 
 // ── Rows ────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ use crate::{
     gate::GateName,
     job::{Job, LimitUse},
     raw_text::RawText,
+    way::Way,
 };
 use rusqlite::named_params;
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ pub(super) struct Conditions<'a> {
     pub(super) kind: &'a str,
     pub(super) limits: &'a [LimitUse],
     pub(super) gates: &'a [GateName],
+    pub(super) ways: &'a [Way],
     /// Empty for none.
     pub(super) key: &'a str,
     pub(super) directory: Option<&'a RawText>,
@@ -32,6 +34,7 @@ impl<'a> Conditions<'a> {
             kind: &job.kind,
             limits: &job.limits,
             gates: &job.gates,
+            ways: &job.ways,
             key: job.concurrency_key.as_deref().unwrap_or(""),
             directory: job.directory.as_ref(),
             priority: job.priority,
@@ -46,6 +49,7 @@ pub(super) fn lane_for(tx: &Tx<'_>, conditions: &Conditions<'_>) -> Done<i64> {
     let values = named_params! {
         ":queue": conditions.queue, ":kind": conditions.kind, ":limits": limits, ":gates": gates,
         ":concurrency_key": conditions.key,
+        ":ways": serde_json::to_string(conditions.ways)?,
         ":directory": directories::stored(conditions.directory)?,
         ":priority": conditions.priority,
     };

@@ -18,8 +18,10 @@ use crate::{
     lease::{Epoch, Fence},
     retry,
     state::{Class, Disposition, State, Verb, WaitReason},
+    way,
 };
 use rusqlite::named_params;
+use std::time::Duration;
 
 /// What came of an outcome.
 pub(super) struct Told {
@@ -45,7 +47,7 @@ pub(super) fn finish(tx: &Tx<'_>, fence: Fence, report: &Report) -> Done<Option<
         left_open: questions::left_open(tx, &before, fence, report)?,
     };
     let (verb, after) = decide(&before, report, &facts, tx.now.wall);
-    if after.gates != before.gates {
+    if (&after.gates, &after.ways) != (&before.gates, &before.ways) {
         let lane = lanes::lane_for(tx, &Conditions::of(&after))?;
         tx.run(
             sql::SET_LANE,
@@ -110,7 +112,7 @@ fn decide(job: &Job, report: &Report, facts: &Facts, now: Timestamp) -> (Verb, J
         return (Verb::Abort, after);
     }
     if let Outcome::Limited { gate, .. } = &report.outcome {
-        after.gates = with_gate(after.gates, gate);
+        pass_from_now_on(&mut after, gate);
     }
     if let Some(left) = questions::leave(&after, &facts.left_open, now) {
         return left;
@@ -127,8 +129,11 @@ fn decide(job: &Job, report: &Report, facts: &Facts, now: Timestamp) -> (Verb, J
         } => {
             let class = *class;
             after.class = Some(class);
-            let again = retryable
-                .unwrap_or_else(|| class.disposition(report.exit_code) != Disposition::Fail);
+            let goes_elsewhere = is_better_elsewhere(class) && leave_way(&mut after);
+            let is_missing = goes_elsewhere && class == Class::SpawnFailed;
+            let again = is_missing
+                || retryable
+                    .unwrap_or_else(|| class.disposition(report.exit_code) != Disposition::Fail);
             if let Some(at) = facts.asked_for_all.filter(|_| again) {
                 after.attempt = job.attempt.saturating_sub(1);
                 schedule(&mut after, at, WaitReason::Limit);
@@ -138,8 +143,11 @@ fn decide(job: &Job, report: &Report, facts: &Facts, now: Timestamp) -> (Verb, J
                 moves::end(&mut after, State::Failed, Some(class), now);
                 return (Verb::Fail, after);
             }
-            let wait =
-                retry_after.unwrap_or_else(|| retry::delay(&job.backoff, job.id.0, job.attempt));
+            let by_policy = || retry::delay(&job.backoff, job.id.0, job.attempt);
+            let wait = match is_missing {
+                true => Duration::ZERO,
+                false => retry_after.unwrap_or_else(by_policy),
+            };
             schedule(&mut after, now.saturating_add(wait), WaitReason::Retry);
             (Verb::Retry, after)
         }
@@ -164,12 +172,34 @@ fn decide(job: &Job, report: &Report, facts: &Facts, now: Timestamp) -> (Verb, J
     }
 }
 
-/// The gates of a job, and the one that it met.
-fn with_gate(mut gates: Vec<GateName>, met: &GateName) -> Vec<GateName> {
-    if !gates.contains(met) {
-        gates.push(met.clone());
+/// Lets a job pass the gate of a limit that it met; one that went one of several ways, on that way.
+fn pass_from_now_on(job: &mut Job, gate: &GateName) {
+    if job.passed().any(|passed| passed == gate) {
+        return;
     }
-    gates
+    let way = job
+        .ways
+        .iter_mut()
+        .find(|way| job.way.as_ref() == Some(&way.name));
+    match way {
+        Some(way) => way.gates.push(gate.clone()),
+        None => job.gates.push(gate.clone()),
+    }
+}
+
+/// Whether an attempt that failed so says that its job had better go another way: the program is
+/// not there, or its provider is not.
+fn is_better_elsewhere(class: Class) -> bool {
+    matches!(class, Class::SpawnFailed | Class::Unavailable)
+}
+
+/// Puts the way that a job went behind its others. False where it has no others.
+fn leave_way(job: &mut Job) -> bool {
+    let Some(way) = job.way.clone().filter(|_| job.ways.len() > 1) else {
+        return false;
+    };
+    way::put_last(&mut job.ways, &way);
+    true
 }
 
 /// A job whose attempt died with its worker, or found the session of its agent gone. That is not the

@@ -200,6 +200,9 @@ fn change_fields(tx: &Tx<'_>, job: &mut Job, edit: &Edit) -> Done<()> {
     if let Some(gates) = &edit.gates {
         job.gates.clone_from(gates);
     }
+    if let Some(ways) = &edit.ways {
+        job.ways.clone_from(ways);
+    }
     if let Some(Some(at)) = edit.run_at
         && at < tx.now.wall
     {

@@ -68,7 +68,7 @@ pub(super) fn optional_at(row: &Row<'_>, column: &str) -> rusqlite::Result<Optio
         .map(Timestamp::from_millis))
 }
 
-/// The narrow row of a job, with the limits and gates of its lane.
+/// The narrow row of a job, with the limits, gates and ways of its lane.
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let unique_key: Option<String> = row.get("unique_key")?;
     let unique = match unique_key {
@@ -105,6 +105,8 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         },
         limits: json(row, "limits")?,
         gates: json(row, "gates")?,
+        ways: json(row, "ways")?,
+        way: row.get("way")?,
         waiting_on: row.get("waiting_on")?,
         held_at: optional_at(row, "held_at")?,
         asked_at: optional_at(row, "asked_at")?,
@@ -163,6 +165,7 @@ pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
             .get::<_, Option<String>>("worker_name")?
             .unwrap_or_else(|| "unknown".to_owned()),
         adopted_by: row.get("adopted_by_name")?,
+        way: row.get("way")?,
         boot: row.get::<_, Option<String>>("boot")?.map(BootId::from),
         claimed_at: at(row, "claimed_at")?,
         process: started(row)?,

@@ -5,6 +5,7 @@ update job
        epoch = epoch + 1,
        holder = holder + 1,
        attempt = attempt + 1,
+       way = :way,
        worker = :worker,
        lease_boot = :boot,
        lease_until = :until,

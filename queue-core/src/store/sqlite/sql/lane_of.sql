@@ -6,6 +6,7 @@ select id
    and kind = :kind
    and limits = :limits
    and gates = :gates
+   and ways = :ways
    and concurrency_key = :concurrency_key
    and directory = :directory
    and priority = :priority;
