@@ -2,11 +2,14 @@
 //!
 //! Called by the supervisor only. What always holds: a group is signalled while its identity is
 //! known (by pidfd, or by the number of a process that is not yet reaped), so a recycled number is
-//! never hit; and a process is started by the fast `posix_spawn` path (absolute program, no
-//! `pre_exec`), because a fork of a large worker stalls it for tens of milliseconds.
+//! never hit; and a process is started without a copy of our memory (`clone`, or else the fast
+//! `posix_spawn` path of std), because a fork of a large worker stalls it for tens of milliseconds.
 
-#[cfg(target_os = "linux")]
-mod into_group;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod clone;
 #[cfg(target_os = "linux")]
 pub(crate) mod memory;
 #[cfg(target_os = "linux")]

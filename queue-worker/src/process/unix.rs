@@ -67,6 +67,18 @@ pub fn spawn(launch: &Launch<'_>) -> Result<(Child, Pipes), SpawnProblem> {
             format!("`{}` is not an absolute path", launch.program.display()),
         ));
     }
+    #[cfg(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ))]
+    if let Ok(answer) = clone(launch, None) {
+        return answer;
+    }
+    spawn_portably(launch)
+}
+
+/// The same through std, on every Unix.
+fn spawn_portably(launch: &Launch<'_>) -> Result<(Child, Pipes), SpawnProblem> {
     let mut command = Command::new(launch.program);
     command
         .args(launch.args)
@@ -104,14 +116,29 @@ pub(crate) fn spawn_in(
     launch: &Launch<'_>,
     birthplace: BorrowedFd<'_>,
 ) -> io::Result<Result<(Child, Pipes), SpawnProblem>> {
-    use super::into_group::{self, Refusal};
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    return clone(launch, Some(birthplace));
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Starts a process by clone3(2). The outer error says that the system does not do it in this way.
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+fn clone(
+    launch: &Launch<'_>,
+    birthplace: Option<BorrowedFd<'_>>,
+) -> io::Result<Result<(Child, Pipes), SpawnProblem>> {
+    use super::clone::{self, Refusal};
 
     let stdin = match input(launch.stdin) {
         Ok(stdin) => stdin,
         Err(problem) => return Ok(Err(problem)),
     };
     let mut no_birth = None;
-    let born = unless_busy(|| match into_group::spawn(launch, &stdin, birthplace) {
+    let born = unless_busy(|| match clone::spawn(launch, &stdin, birthplace) {
         Ok(born) => Ok(Some(born)),
         Err(Refusal::Start(error)) => Err(error),
         Err(Refusal::NoBirth(error)) => {
@@ -381,4 +408,86 @@ fn count_live(group: Pid) -> Option<u32> {
 #[cfg(not(target_os = "linux"))]
 fn count_live(_group: Pid) -> Option<u32> {
     None
+}
+
+#[cfg(test)]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    type Start = fn(&Launch<'_>) -> Result<(Child, Pipes), SpawnProblem>;
+
+    /// The two ways, of which a machine uses one.
+    const WAYS: [Start; 2] = [
+        |launch| clone(launch, None).expect("clone3 bears a child here"),
+        spawn_portably,
+    ];
+
+    fn launch<'a>(program: &'a Path, args: &'a [OsString], cwd: &'a Path) -> Launch<'a> {
+        Launch {
+            program,
+            args,
+            env: &[],
+            cwd,
+            stdin: None,
+        }
+    }
+
+    /// What a process wrote to its two streams before it ended.
+    fn streams(start: Start, launch: &Launch<'_>) -> [String; 2] {
+        let (mut child, pipes) = start(launch).unwrap();
+        let read = |pipe: OwnedFd| {
+            rustix::io::ioctl_fionbio(&pipe, false).unwrap();
+            let mut text = String::new();
+            File::from(pipe).read_to_string(&mut text).unwrap();
+            text
+        };
+        let said = [read(pipes.stdout), read(pipes.stderr)];
+        let end = || child.try_reap().unwrap();
+        let exit = std::iter::repeat_with(end).flatten().next().unwrap().0;
+        assert_eq!(exit, Exit::Code(3), "{said:?}");
+        said
+    }
+
+    /// Of the ignored signals the last 7 digits are looked at: 1 to 28, without those of the C library.
+    #[test]
+    fn a_process_finds_the_same_whichever_way_it_is_started() {
+        let line = "pwd; echo \"$0 $1\"; env; readlink /proc/$$/fd/0; ls /proc/$$/fd
+            grep SigBlk /proc/$$/status
+            sed -n 's/^SigIgn:.*\\(.\\{7\\}\\)$/ignored \\1/p' /proc/$$/status
+            test $$ = $(cut -d' ' -f5 /proc/$$/stat) && echo leads; echo trouble >&2; exit 3";
+        let args = ["-c", line, "name", "a b"].map(OsString::from);
+        let launch = Launch {
+            env: &[("PATH".into(), "/usr/bin:/bin".into())],
+            ..launch(Path::new("/bin/sh"), &args, Path::new("/usr"))
+        };
+        let [cloned, portable] = WAYS.map(|start| streams(start, &launch));
+        assert_eq!(cloned, portable);
+        assert!(
+            cloned[0].starts_with("/usr\nname a b\n") && cloned[0].ends_with("leads\n"),
+            "{cloned:?}"
+        );
+        assert!(cloned[0].contains("\nignored 0000000\n"), "{cloned:?}");
+        assert_eq!(cloned[1], "trouble\n");
+    }
+
+    #[test]
+    fn what_keeps_a_process_from_starting_is_told_alike() {
+        let root = Path::new("/");
+        for (program, cwd) in [
+            ("/nowhere", root),
+            ("/etc/passwd", root),
+            ("/bin/true", Path::new("/nowhere")),
+        ] {
+            let launch = launch(Path::new(program), &[], cwd);
+            let [cloned, portable] = WAYS.map(|start| start(&launch).unwrap_err());
+            assert_eq!(cloned, portable, "{program}");
+            assert_ne!(cloned.class, SpawnClass::Other, "{program}");
+        }
+    }
 }
