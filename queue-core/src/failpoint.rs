@@ -61,7 +61,6 @@ pub const OF_ATTEMPTS: &[&str] = &[
     "shim.spec_taken",
     "shim.listens",
     "shim.process_started",
-    "shim.started_staged",
     "shim.started_written",
     "supervisor.reaped",
     "supervisor.swept",

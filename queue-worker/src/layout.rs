@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use queue_core::{Epoch, JobId, WorkerId};
 
-use crate::post::{Found, Post};
+use crate::post::Post;
 
 /// The files beside one store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Layout {
         let directory = self.run_directory(job, epoch);
         match private_directory().create(&directory) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if matches!(Post::at(&directory).look()?, Found::Alive) {
+                if Post::at(&directory).has_shim()? {
                     let text = "a job of the store that was here before still runs in it";
                     return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
                 }
@@ -153,8 +153,14 @@ impl Layout {
         if fs::remove_dir(&directory).is_ok() {
             return;
         }
+        let post = Post::at(&directory);
         // A job of the store that was here before may still run in it.
-        if matches!(Post::at(&directory).look(), Ok(Found::Alive)) {
+        if matches!(post.has_shim(), Ok(true)) {
+            return;
+        }
+        // Most others leave nothing beside the files of their shim, and then nobody need look.
+        post.remove_files();
+        if fs::remove_dir(&directory).is_ok() {
             return;
         }
         if let Err(error) = fs::remove_dir_all(&directory)

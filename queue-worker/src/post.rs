@@ -1,24 +1,23 @@
 //! Where an attempt and its worker meet: a few files in the attempt's run directory.
 //!
-//! `lock` is held (flock(2)) by the shim until the attempt is over, and carries the spec until the
-//! shim has read it; `control` is a pipe through which any worker stops it; `started` names the
-//! process, `group-0` and on link to its control groups; `status` says how it ended. What always
+//! `lock` is held (flock(2)) by the shim until the attempt is over, carries the spec until the shim
+//! has read it, and then the name of the process; `control` is a pipe through which any worker
+//! stops it, `group-0` and on link to its control groups; `status` says how it ended. What always
 //! holds: the lock is never free between the worker's decision to start and the status, so a
 //! free lock without a status means that the attempt died; one that gets no shim is held in the
-//! same way while it is started; `started` and `status` are renamed into place and so are whole.
+//! same way while it is started; `status` is renamed into place and so is whole.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use queue_core::attempt::Started;
 use queue_core::failpoint;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, mkfifoat};
 use rustix::io::Errno;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cgroup::Hold;
@@ -108,7 +107,7 @@ impl Post {
     /// attempt, least of all that it is dead.
     pub(crate) fn look(&self) -> io::Result<Found> {
         // The status is read after the lock: it is in place before the lock is let go.
-        let has_shim = is_locked(&self.path("lock"));
+        let has_shim = self.has_shim();
         failpoint::hit("adopt.lock_probed");
         if has_shim? {
             return Ok(Found::Alive);
@@ -119,6 +118,23 @@ impl Post {
             Some(status) => Found::Ended(Box::new(status)),
             None => Found::Nothing,
         })
+    }
+
+    /// Whether its shim lives.
+    ///
+    /// # Errors
+    /// When that cannot be told at the moment.
+    pub(crate) fn has_shim(&self) -> io::Result<bool> {
+        is_locked(&self.path("lock"))
+    }
+
+    /// Removes the files of an attempt that is over. Whoever still looks for one must not take it for
+    /// dead, so the lock goes first and the status last.
+    pub(crate) fn remove_files(&self) {
+        for name in ["lock", "control", "group-0", "status"] {
+            // What is missing or cannot be removed is no concern of those after it.
+            let _ = fs::remove_file(self.path(name));
+        }
     }
 
     /// Whether somebody holds the attempt: its shim, or whoever is just starting its process. Where
@@ -151,7 +167,8 @@ impl Post {
 
     /// The process, once it was started.
     pub(crate) fn started(&self) -> Option<Started> {
-        read(&self.path("started")).ok().flatten()
+        // Before that it is the spec or nothing, neither of which is taken for a name.
+        read(&self.path("lock")).ok().flatten()
     }
 
     /// How the attempt ended, once it did.
@@ -188,10 +205,10 @@ impl Post {
             .open(self.path("control"))
     }
 
-    pub(crate) fn write_started(&self, started: &Started) -> io::Result<()> {
-        self.stage("started", started)?;
-        failpoint::hit("shim.started_staged");
-        self.publish("started")?;
+    /// Leaves the process's name in the lock's file, from which the spec was taken: the file is
+    /// there, and no other one has to be made. Part of a name is not taken for one.
+    pub(crate) fn write_started(lock: &File, started: &Started) -> io::Result<()> {
+        lock.write_all_at(&serde_json::to_vec(started)?, 0)?;
         failpoint::hit("shim.started_written");
         Ok(())
     }
@@ -199,31 +216,19 @@ impl Post {
     /// Puts the status in place, whole. A power cut may still take it back, with the process it is
     /// about: then the attempt counts as dead.
     pub(crate) fn write_status(&self, status: &Status) -> io::Result<()> {
-        self.stage("status", status)?.sync_all()?;
-        failpoint::hit("shim.status_staged");
-        self.publish("status")?;
-        failpoint::hit("shim.status_written");
-        Ok(())
-    }
-
-    /// Writes a file under the name it has until it is whole.
-    fn stage(&self, name: &str, value: &impl Serialize) -> io::Result<File> {
+        let staged = self.path("status.tmp");
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(self.staged(name))?;
-        file.write_all(&serde_json::to_vec(value)?)?;
-        Ok(file)
-    }
-
-    fn publish(&self, name: &str) -> io::Result<()> {
-        fs::rename(self.staged(name), self.path(name))
-    }
-
-    fn staged(&self, name: &str) -> PathBuf {
-        self.path(&format!("{name}.tmp"))
+            .open(&staged)?;
+        file.write_all(&serde_json::to_vec(status)?)?;
+        file.sync_all()?;
+        failpoint::hit("shim.status_staged");
+        fs::rename(staged, self.path("status"))?;
+        failpoint::hit("shim.status_written");
+        Ok(())
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -99,7 +99,7 @@ fn serve(mut lock: File) -> io::Result<()> {
             // What was asked before we listened.
             control.hush();
             supervise_tree(&spec, &control, |pid, unenforced| {
-                note_start(&post, &spec, pid, unenforced);
+                note_start(&lock, &spec, pid, unenforced);
             })
         }
         Err(error) => Status::unsupervised(&spec, &error),
@@ -132,16 +132,17 @@ fn leave(post: &Post, status: &Status) -> io::Result<()> {
 
 /// Leaves the process's name for whoever has to end it should this shim die. An attempt whose
 /// name cannot be written goes on: its environment still names it.
-fn note_start(post: &Post, spec: &Spec, pid: u32, unenforced: Option<&str>) {
+fn note_start(lock: &File, spec: &Spec, pid: u32, unenforced: Option<&str>) {
     failpoint::hit("shim.process_started");
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let _ = post.write_started(&Started {
+    let started = Started {
         pid,
         pid_started: recovery::start_of_child(pid),
         started_at: Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
         log: spec.log.display().to_string(),
         unenforced: unenforced.map(str::to_owned),
-    });
+    };
+    let _ = Post::write_started(lock, &started);
 }

@@ -37,7 +37,7 @@ fn is_taken_from(change: impl Fn(Value) -> Value) {
         env.kill_shims();
         let runs = Layout::of(&env.db()).worker_lock(WorkerId(1));
         let directory = runs.with_file_name("1-1");
-        for name in ["started", "status"] {
+        for name in ["lock", "status"] {
             let text = fs::read_to_string(release.join(name)).unwrap();
             let value = change(serde_json::from_str(&text).unwrap());
             fs::write(directory.join(name), value.to_string()).unwrap();

@@ -24,8 +24,7 @@ fn files_that_name_a_living_stranger_keep_no_worker_from_starting() {
         fs::write(runs.join(format!("worker-{worker}.lock")), own.to_string()).unwrap();
     }
     let started = format!(r#"{{"pid":{own},"pid_started":1,"started_at":0,"log":"log"}}"#);
-    fs::write(runs.join("1-1/started"), started).unwrap();
-    fs::write(runs.join("1-1/lock"), own.to_string()).unwrap();
+    fs::write(runs.join("1-1/lock"), started).unwrap();
     home.env.drain();
     home.ends(job, State::Completed);
     assert_eq!(home.env.read("ran"), "1\n");

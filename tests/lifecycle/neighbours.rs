@@ -166,7 +166,7 @@ fn after_a_reboot_jobs_go_on_and_a_stranger_with_the_number_of_one_lives() {
     std::fs::remove_file(
         home.env
             .db()
-            .with_file_name(format!("queue.db-run/{job}-1/started")),
+            .with_file_name(format!("queue.db-run/{job}-1/lock")),
     )
     .unwrap();
 

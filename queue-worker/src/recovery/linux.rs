@@ -284,14 +284,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut stranger = start(dir.path(), "44", "exec sleep 600");
         let post = Post::at(dir.path());
-        post.write_started(&Started {
+        let noted = Started {
             pid: stranger.id(),
             pid_started: start_of_child(stranger.id()),
             started_at: Timestamp::EPOCH,
             log: String::new(),
             unenforced: None,
-        })
-        .unwrap();
+        };
+        let lock = fs::File::create(dir.path().join("lock")).unwrap();
+        Post::write_started(&lock, &noted).unwrap();
+        drop(lock);
+        assert_eq!(post.started(), Some(noted));
         let traces = Traces {
             is_this_boot: false,
             ..traces(dir.path(), None)
