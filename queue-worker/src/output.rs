@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use rustix::buffer::spare_capacity;
 use serde::{Deserialize, Serialize};
 
 use crate::log::Stream;
@@ -61,7 +62,6 @@ impl Output {
         }
     }
 
-    /// The pipes to wait on; `None` for one that is at its end.
     /// Puts a line of ours into the log, as if the process had written it to its standard error.
     pub(crate) fn remark(&mut self, words: &str) {
         self.writer.take(
@@ -72,6 +72,7 @@ impl Output {
         self.writer.flush();
     }
 
+    /// The pipes to wait on; `None` for one that is at its end.
     pub(crate) fn fds(&self) -> [Option<BorrowedFd<'_>>; 2] {
         [
             self.stdout.as_ref().map(AsFd::as_fd),
@@ -152,14 +153,16 @@ fn read_into(
     let Some(fd) = pipe else {
         return false;
     };
-    buffer.resize(READ, 0);
-    match rustix::io::read(fd.as_fd(), buffer.as_mut_slice()) {
+    buffer.clear();
+    buffer.reserve_exact(READ);
+    // Into memory that is not touched before: most jobs write little, many nothing.
+    match rustix::io::read(fd.as_fd(), spare_capacity(buffer)) {
         Ok(0) => {
             *pipe = None;
             false
         }
-        Ok(count) => {
-            writer.take(stream, &buffer[..count], Utc::now());
+        Ok(_) => {
+            writer.take(stream, buffer, Utc::now());
             true
         }
         Err(Errno::AGAIN | Errno::INTR) => false,
