@@ -9,7 +9,9 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -46,6 +48,23 @@ pub(crate) fn give(line: &UnixStream, lock: &File) -> io::Result<()> {
         SendFlags::empty(),
     )?;
     Ok(())
+}
+
+/// Waits until the worker has given an attempt, has closed the line or died, or the time is over. Whether
+/// it was not the time.
+pub(crate) fn wait(line: &UnixStream, at_most: Option<Duration>) -> bool {
+    let mut fds = [PollFd::new(line, PollFlags::IN)];
+    let timeout = at_most.map(|span| Timespec {
+        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: span.subsec_nanos().into(),
+    });
+    loop {
+        match poll(&mut fds, timeout.as_ref()) {
+            Err(Errno::INTR) => {}
+            // Short of memory: the read that follows waits as well.
+            answer => return answer.is_ok() && !fds[0].revents().is_empty(),
+        }
+    }
 }
 
 /// Waits for an attempt; none when the worker has closed the line or died.

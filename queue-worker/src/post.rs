@@ -213,9 +213,9 @@ impl Post {
         Ok(())
     }
 
-    /// Puts the status in place, whole. A power cut may still take it back, with the process it is
-    /// about: then the attempt counts as dead.
-    pub(crate) fn write_status(&self, status: &Status) -> io::Result<()> {
+    /// Puts the status in place, whole, and on the disk as well where nobody is there to take it:
+    /// see [`Untaken`].
+    pub(crate) fn write_status(&self, status: &Status, is_taken: bool) -> io::Result<Untaken> {
         let staged = self.path("status.tmp");
         let mut file = OpenOptions::new()
             .write(true)
@@ -224,15 +224,38 @@ impl Post {
             .mode(0o600)
             .open(&staged)?;
         file.write_all(&serde_json::to_vec(status)?)?;
-        file.sync_all()?;
+        if !is_taken {
+            file.sync_all()?;
+        }
         failpoint::hit("shim.status_staged");
         fs::rename(staged, self.path("status"))?;
         failpoint::hit("shim.status_written");
-        Ok(())
+        Ok(Untaken(file))
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
+    }
+}
+
+/// A status that is in place. Dropped, it is on the disk or not needed any more: its file is removed
+/// once the outcome is committed. A worker mostly does that within milliseconds, and a sync takes as
+/// long; what it would save is the end of an attempt from a power cut in that time.
+#[derive(Debug)]
+pub(crate) struct Untaken(File);
+
+impl Untaken {
+    fn is_needed(&self) -> bool {
+        rustix::fs::fstat(&self.0).map_or(true, |file| file.st_nlink > 0)
+    }
+}
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        if self.is_needed() {
+            // It is in place; where the disk fails now, nothing was promised yet.
+            let _ = self.0.sync_all();
+        }
     }
 }
 
@@ -266,4 +289,53 @@ fn is_locked(path: &Path) -> io::Result<bool> {
 
 fn non_blocking() -> i32 {
     i32::try_from(OFlags::NONBLOCK.bits()).expect("flags of open fit")
+}
+
+#[cfg(test)]
+mod tests {
+    use queue_core::{Epoch, JobId, Timestamp};
+
+    use super::*;
+    use crate::layout::Layout;
+
+    #[test]
+    fn a_status_is_needed_until_its_outcome_is_committed() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::beside(&store_in(dir.path())).unwrap();
+        let run = layout.make_run_directory(JobId(1), Epoch(1)).unwrap();
+        let spec = Spec::new(1, 1, 1, "/bin/true", dir.path(), dir.path().join("log"));
+        let status = Status::unsupervised(&spec, &io::ErrorKind::OutOfMemory.into());
+        let untaken = Post::at(&run).write_status(&status, true).unwrap();
+        assert!(untaken.is_needed());
+        layout.remove_run_directory(JobId(1), Epoch(1));
+        assert!(!untaken.is_needed());
+    }
+
+    #[test]
+    fn a_lock_names_the_process_once_the_spec_is_taken_and_the_name_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let post = Post::at(dir.path());
+        let spec = Spec::new(1, 1, 1, "/bin/true", dir.path(), dir.path().join("log"));
+        let mut lock = post.prepare(&spec).unwrap();
+        assert_eq!(post.started(), None, "the spec");
+        Post::take_spec(&mut lock).unwrap();
+        assert_eq!(post.started(), None, "nothing");
+        let started = Started {
+            pid: 7,
+            pid_started: Some(8),
+            started_at: Timestamp::EPOCH,
+            log: "log".to_owned(),
+            unenforced: None,
+        };
+        Post::write_started(&lock, &started).unwrap();
+        assert_eq!(post.started(), Some(started));
+        lock.set_len(20).unwrap();
+        assert_eq!(post.started(), None, "a part");
+    }
+
+    fn store_in(directory: &Path) -> PathBuf {
+        let db = directory.join("queue.db");
+        fs::write(&db, "").unwrap();
+        db
+    }
 }

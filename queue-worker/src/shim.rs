@@ -20,7 +20,7 @@ use queue_core::{Timestamp, failpoint};
 use rustix::stdio::dup2_stdin;
 
 use crate::handover::{self, Word};
-use crate::post::Post;
+use crate::post::{Post, Untaken};
 use crate::recovery;
 use crate::supervisor::{Control, Spec, Status, supervise_tree};
 
@@ -32,6 +32,9 @@ const FAILED: i32 = 70;
 
 /// How often it is tried to put the status in place.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long a worker may take to commit how an attempt ended before the status is synced.
+const TAKEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Whether this program can become a shim.
 static IS_AVAILABLE: AtomicBool = AtomicBool::new(false);
@@ -72,24 +75,30 @@ fn run() -> io::Result<()> {
     let line = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let nothing = File::open("/dev/null")?;
     dup2_stdin(&nothing)?;
-    while let Some(lock) = handover::receive(&line)? {
+    let mut last = None;
+    loop {
+        handover::wait(&line, last.as_ref().map(|_| TAKEN_WITHIN));
+        // The worker has told how the last attempt ended, or else takes its time.
+        drop(last.take());
+        let Some(lock) = handover::receive(&line)? else {
+            return Ok(());
+        };
         // Seen from outside, the lock tells whose shim this is.
         dup2_stdin(&lock)?;
         handover::say(&line, Word::Taken);
-        serve(lock)?;
+        last = Some(serve(lock, &line)?);
         // The last copy: now the lock is free.
         dup2_stdin(&nothing)?;
         if has_children() {
             // They belong to this attempt, and are to fall to nobody else's.
-            break;
+            return Ok(());
         }
         handover::say(&line, Word::Over);
     }
-    Ok(())
 }
 
 /// Sees one attempt through to its status.
-fn serve(mut lock: File) -> io::Result<()> {
+fn serve(mut lock: File, line: &UnixStream) -> io::Result<Untaken> {
     let (post, spec) = Post::take_spec(&mut lock)?;
     failpoint::hit("shim.spec_taken");
     let listening = post.listen().map(Control::through);
@@ -104,7 +113,7 @@ fn serve(mut lock: File) -> io::Result<()> {
         }
         Err(error) => Status::unsupervised(&spec, &error),
     };
-    leave(&post, &status)
+    leave(&post, &status, line)
 }
 
 #[cfg(target_os = "linux")]
@@ -121,9 +130,11 @@ fn has_children() -> bool {
 /// Puts the status in place, as soon as that can be done: without it the attempt counts as dead,
 /// and a job that has ended would run again. A disk may be full or read-only for hours. Where the
 /// directory is gone nobody will ever look, and it is let be.
-fn leave(post: &Post, status: &Status) -> io::Result<()> {
+fn leave(post: &Post, status: &Status, line: &UnixStream) -> io::Result<Untaken> {
     loop {
-        match post.write_status(status) {
+        // A worker says nothing while its shim has an attempt, but for its end.
+        let is_taken = !handover::wait(line, Some(Duration::ZERO));
+        match post.write_status(status, is_taken) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => thread::sleep(TRY_AGAIN),
             written => return written,
         }
