@@ -90,7 +90,7 @@ fn entrust(
 ) -> Option<End> {
     let mut is_there = lock.as_ref().is_some_and(|lock| shim.give(lock));
     failpoint::hit("host.shim_started");
-    let mut passed_on = 0;
+    let mut passed_on = PassedOn::default();
     while is_there {
         if !follow(post, control, shim.as_fd(), &mut passed_on) {
             shims.leave(shim);
@@ -155,26 +155,37 @@ fn attend(post: &Post, control: &Control) -> bool {
         bell.ring();
     });
     match waiter {
-        Ok(_) => follow(post, control, free.as_fd(), &mut 0),
+        Ok(_) => follow(post, control, free.as_fd(), &mut PassedOn::default()),
         Err(_) => post.wait_until_free().is_ok(),
     }
 }
 
-/// Waits until `end` is readable, and passes on what the control is asked meanwhile; `passed_on`
-/// counts that. False when the worker lets go of the attempt.
-fn follow(post: &Post, control: &Control, end: BorrowedFd<'_>, passed_on: &mut u32) -> bool {
+/// What a shim was told of what its control was told.
+#[derive(Debug, Default)]
+struct PassedOn {
+    stops: u32,
+    signs: u32,
+}
+
+/// Waits until `end` is readable, and passes on what the control is asked meanwhile. False when the
+/// worker lets go of the attempt.
+fn follow(post: &Post, control: &Control, end: BorrowedFd<'_>, passed_on: &mut PassedOn) -> bool {
     loop {
         let asked = control.snapshot();
         if asked.is_let_go {
             return false;
         }
-        while *passed_on < asked.stops
+        // A sign that is not heard is given again as long as it holds.
+        if passed_on.signs != asked.signs && post.is_alive() {
+            passed_on.signs = asked.signs;
+        }
+        while passed_on.stops < asked.stops
             && let Some(cause) = asked.stop_cause
             && post.stop(cause)
         {
-            *passed_on += 1;
+            passed_on.stops += 1;
         }
-        let is_unheard = *passed_on < asked.stops;
+        let is_unheard = passed_on.stops < asked.stops;
         if wait(end, control, is_unheard.then_some(ASK_AGAIN)) {
             return true;
         }

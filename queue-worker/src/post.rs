@@ -21,7 +21,7 @@ use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 
 use crate::cgroup::Hold;
-use crate::supervisor::{Spec, Status, StopCause};
+use crate::supervisor::{SIGN_OF_LIFE, Spec, Status, StopCause};
 
 /// The files of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,12 +157,20 @@ impl Post {
 
     /// Asks the shim to stop the attempt. False when it does not listen yet, or no more.
     pub(crate) fn stop(&self, cause: StopCause) -> bool {
+        self.tell(cause.letter())
+    }
+
+    /// Tells the shim that the attempt is at work although it writes nothing. False as above.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.tell(SIGN_OF_LIFE)
+    }
+
+    fn tell(&self, letter: u8) -> bool {
         let pipe = OpenOptions::new()
             .write(true)
             .custom_flags(non_blocking())
             .open(self.path("control"));
-        pipe.and_then(|mut pipe| pipe.write_all(&[cause.letter()]))
-            .is_ok()
+        pipe.and_then(|mut pipe| pipe.write_all(&[letter])).is_ok()
     }
 
     /// The process, once it was started.

@@ -13,6 +13,7 @@ mod spec;
 mod status;
 mod wire;
 
+pub(crate) use control::SIGN_OF_LIFE;
 pub use control::{Control, Snapshot, State, StopCause};
 pub use spec::{Spec, StopSignal};
 pub use status::{Ended, Leftovers, Status};

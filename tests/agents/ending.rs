@@ -78,3 +78,34 @@ fn an_adopter_reads_on_where_the_killed_worker_stopped_and_counts_once() {
     assert_eq!(attempt["agent"]["usage"]["opus"]["output"], 5);
     assert_eq!(calls(&env).len(), 1);
 }
+
+/// Announces that a call is tried again after so many milliseconds.
+const RETRY: &str = r#"retry() {
+    echo "{\"type\":\"system\",\"subtype\":\"api_retry\",\"attempt\":1,\"max_retries\":10,\"retry_delay_ms\":$1,\"error_status\":529,\"error\":\"overloaded\",\"session_id\":\"$s\"}"
+}
+"#;
+
+#[test]
+fn an_agent_that_waits_to_try_its_provider_again_is_not_idle() {
+    let lines = format!("{RETRY}init; retry 600000; sleep 9; ok");
+    let env = with_agent(test_env!(), "claude", &lines);
+    let ask = ["--agent", "claude", "--prompt", "x", "--idle-timeout", "6s"];
+    let in_shim = env.enqueue(&[&ask[..], &["--share-dir"]].concat());
+    let direct = env.enqueue(&[&ask[..], &["--share-dir", "--direct"]].concat());
+    env.qcli(&["gate", "set", "claude", "--stagger", "0s"]).ok();
+    env.qcli(&["work", "--drain", "-j", "2"]).ok();
+    for job in [in_shim, direct] {
+        let shown = env.show(job);
+        assert_eq!(shown["state"], "completed", "{shown:#}");
+    }
+}
+
+#[test]
+fn an_agent_that_is_silent_beyond_the_retry_it_announced_is_idle() {
+    let lines = format!("{RETRY}init; retry 1; exec sleep 600");
+    let env = with_agent(test_env!(), "claude", &lines);
+    let ask = ["--agent", "claude", "--prompt", "x", "--idle-timeout", "1s"];
+    let job = env.enqueue(&[&ask[..], &["--max-attempts", "1"]].concat());
+    env.drain();
+    assert_eq!(env.show(job)["class"], "idle_timeout");
+}

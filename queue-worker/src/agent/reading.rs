@@ -30,6 +30,9 @@ use crate::supervisor::{Ended, Status, StopCause};
 /// What is not told at once is told after this long: tokens and offsets change with every line.
 const TELL_AFTER: Duration = Duration::from_secs(5);
 
+/// The longest silence that an announcement excuses: one beyond it is a hang of its own.
+const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
+
 /// An agent may take so many turns more than it was told to: some count the prompt as one.
 const TURNS_OVER: u32 = 2;
 
@@ -50,6 +53,8 @@ pub(crate) struct Seen {
     pub(crate) has_passed: bool,
     /// Why the attempt is to be stopped.
     pub(crate) stop: Option<StopCause>,
+    /// It said that it waits before it tries a call again: its silence is no idleness.
+    pub(crate) is_waiting: bool,
 }
 
 /// See the module.
@@ -71,6 +76,9 @@ pub(crate) struct Reading {
     told: Option<(Instant, Facts)>,
     has_passed: bool,
     finished_at: Option<Instant>,
+    /// How many announcements were seen that a call is tried again, and until when the last one
+    /// excuses silence.
+    retries: (u32, Option<Instant>),
 }
 
 impl Reading {
@@ -112,6 +120,8 @@ impl Reading {
             reader: stream::Reader::new(format, facts),
             told: None,
             finished_at: None,
+            // Whoever adopts it does not know when the last one came, and gives it its time again.
+            retries: (0, None),
         }
     }
 
@@ -139,11 +149,26 @@ impl Reading {
                 is_news(told, facts) || (told != facts && now.duration_since(*at) >= TELL_AFTER)
             }
         };
+        let is_waiting = self.waits_for_retry(now);
         Seen {
+            is_waiting,
             facts: is_due.then(|| self.tell(now)),
             has_passed,
             stop,
         }
+    }
+
+    /// Whether it has said that it waits until then before it tries a call again.
+    fn waits_for_retry(&mut self, now: Instant) -> bool {
+        let facts = self.reader.facts();
+        let (seen, until) = &mut self.retries;
+        if facts.retries != *seen {
+            *seen = facts.retries;
+            let delay = facts.retry.as_ref().map_or(0, |retry| retry.delay_ms);
+            let delay = Duration::from_millis(delay).min(LONGEST_RETRY);
+            *until = now.checked_add(delay);
+        }
+        until.is_some_and(|until| now < until)
     }
 
     fn tell(&mut self, now: Instant) -> AgentFacts {

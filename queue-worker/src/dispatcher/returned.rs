@@ -184,7 +184,13 @@ impl Dispatcher {
         if seen.has_passed {
             self.outbox.passed.push(fence);
         }
-        if let (Some(cause), Some(slot)) = (seen.stop, self.slots.get_mut(fence)) {
+        let Some(slot) = self.slots.get_mut(fence) else {
+            return;
+        };
+        if seen.is_waiting {
+            slot.control.is_alive();
+        }
+        if let Some(cause) = seen.stop {
             slot.stop(cause);
         }
     }

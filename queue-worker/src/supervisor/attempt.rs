@@ -155,7 +155,7 @@ impl<'a> Attempt<'a> {
     /// Running: until the process ends, somebody stops it, or its time is up.
     pub(super) fn run(&mut self) -> Phase {
         let timeout_at = after(self.started, self.spec.timeout);
-        let idle_at = after(self.last_output, self.spec.idle_timeout);
+        let idle_at = self.idle_at();
         let lean_at = after(self.started, self.lean_after);
         self.wait(earliest(earliest(timeout_at, idle_at), lean_at));
         if is_past(lean_at) {
@@ -175,11 +175,18 @@ impl<'a> Attempt<'a> {
         if is_past(timeout_at) {
             return self.begin_stop(StopCause::Timeout);
         }
-        // Asked anew: the wait may have read output.
-        if is_past(after(self.last_output, self.spec.idle_timeout)) {
+        // Asked anew: the wait may have read output, or a sign of life.
+        if is_past(self.idle_at()) {
             return self.begin_stop(StopCause::IdleTimeout);
         }
         Phase::Running
+    }
+
+    /// When it has done nothing for as long as it may.
+    fn idle_at(&self) -> Option<Instant> {
+        let last_sign = self.control.snapshot().last_sign;
+        let last = last_sign.map_or(self.last_output, |sign| sign.max(self.last_output));
+        after(last, self.spec.idle_timeout)
     }
 
     /// Settling: the leader ended by itself; until the group is empty, or has had its moment.

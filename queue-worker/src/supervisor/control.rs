@@ -68,6 +68,10 @@ impl StopCause {
     }
 }
 
+/// The letter that stands in a pipe for a sign of life. No cause has it, and a release that does
+/// not know it passes over it.
+pub(crate) const SIGN_OF_LIFE: u8 = b'a';
+
 /// What the supervisor is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -104,6 +108,10 @@ pub struct Snapshot {
     pub stop_cause: Option<StopCause>,
     /// Whether the worker leaves it to go on without it.
     pub is_let_go: bool,
+    /// How often somebody said that its silence is no idleness.
+    pub signs: u32,
+    /// When that was said last.
+    pub last_sign: Option<Instant>,
     /// Until when nobody else can have taken the attempt over; always, where none is set.
     pub held_until: Option<Instant>,
 }
@@ -158,6 +166,18 @@ impl Control {
     pub fn stop(&self, cause: StopCause) {
         self.note_stop(cause);
         self.ring();
+    }
+
+    /// Says that the attempt is at work although it writes nothing: its idle time begins anew.
+    pub fn is_alive(&self) {
+        self.note_sign();
+        self.ring();
+    }
+
+    fn note_sign(&self) {
+        let mut snapshot = self.lock();
+        snapshot.signs = snapshot.signs.wrapping_add(1);
+        snapshot.last_sign = Some(Instant::now());
     }
 
     fn note_stop(&self, cause: StopCause) {
@@ -229,10 +249,13 @@ impl Control {
             Bell::Pipe(pipe) => {
                 let mut letters = [0; 16];
                 while let Ok(count @ 1..) = (&mut &*pipe).read(&mut letters) {
-                    let causes = letters[..count].iter();
-                    causes
-                        .filter_map(|letter| StopCause::of(*letter))
-                        .for_each(|cause| self.note_stop(cause));
+                    for letter in &letters[..count] {
+                        match StopCause::of(*letter) {
+                            Some(cause) => self.note_stop(cause),
+                            None if *letter == SIGN_OF_LIFE => self.note_sign(),
+                            None => {}
+                        }
+                    }
                 }
             }
         }
