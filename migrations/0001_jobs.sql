@@ -38,17 +38,20 @@ create table lane (
   ways            text not null default '[]', -- JSON array of {name, gates}, best first
   concurrency_key text not null,            -- '' for none
   directory       text not null,            -- JSON; '' for none
+  budgets         text not null default '[]', -- JSON array of names, sorted
   priority        integer not null,
   head            integer,                  -- position of the first pending job, if there is one
   rank            integer,                  -- lower goes first
-  shut_at         integer,                  -- an empty bucket or a gate shut it at this time
+  shut_at         integer,                  -- a bucket, gate or budget shut it at this time
   shut_until      integer,                  -- until then
   shut_by         text,                     -- the limit
   shut_by_gate    text,                     -- or the gate
+  shut_by_budget  text,                     -- or the budget
   check ((head is null) = (rank is null)),
   check ((shut_at is null) = (shut_until is null)),
-  check ((shut_at is not null) = ((shut_by is not null) + (shut_by_gate is not null))),
-  unique (queue, kind, limits, gates, ways, concurrency_key, directory, priority)
+  check ((shut_at is not null) = ((shut_by is not null) + (shut_by_gate is not null)
+                                    + (shut_by_budget is not null))),
+  unique (queue, kind, limits, gates, ways, concurrency_key, directory, budgets, priority)
 ) strict;
 
 -- Which lanes can be claimed from, best first?
@@ -63,6 +66,8 @@ create index lane_shut_by on lane (shut_by, rank, head)
 create index lane_shut_by_gate on lane (shut_by_gate) where shut_by_gate is not null;
 -- And which might go on in another way, once that one's gate opens?
 create index lane_shut_with_ways on lane (id) where shut_by_gate is not null and ways <> '[]';
+-- Which lanes does a budget shut?
+create index lane_shut_by_budget on lane (shut_by_budget) where shut_by_budget is not null;
 
 create table worker (
   id          integer primary key autoincrement,
@@ -262,6 +267,28 @@ create table ledger (
 ) strict, without rowid;
 -- What was used since?
 create index ledger_began on ledger (began_at);
+
+-- The most that the agents' jobs of a scope may cost together. What was booked for attempts that
+-- began in the span that began at counted_from is summed up here, so that a claim need not: it is
+-- what the ledger says.
+create table budget (
+  name           text primary key,
+  queue          text,                      -- only jobs of this queue
+  tag_key        text,                      -- only jobs with this label,
+  tag_value      text,                      -- and this value of it
+  per            text not null check (per in ('day', 'month', 'ever')),
+  zone           text not null,             -- whose midnights count
+  most_nano_usd  integer check (most_nano_usd > 0),
+  most_tokens    integer check (most_tokens > 0),
+  hard           integer not null check (hard in (0, 1)),
+  created_at     integer not null,
+  counted_from   integer not null,
+  nano_usd       integer not null check (nano_usd >= 0),
+  tokens         integer not null check (tokens >= 0),
+  unpriced       integer not null check (unpriced >= 0),
+  check (most_nano_usd is not null or most_tokens is not null),
+  check (tag_key is not null or tag_value is null)
+) strict, without rowid;
 
 create table checkpoint (
   job   integer not null references job (id) on delete cascade,

@@ -8,6 +8,7 @@ mod agent;
 mod answer;
 mod ask;
 mod backup;
+mod budget;
 mod cancel;
 mod checkpoint;
 mod completions;
@@ -112,6 +113,7 @@ pub(crate) enum Verb {
     Limit(limit::Args),
     Agent(agent::Args),
     Gate(gate::Args),
+    Budget(budget::Args),
     Checkpoint(checkpoint::Args),
     Progress(progress::Args),
     Ask(ask::Args),
@@ -167,6 +169,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Limit(args) => limit::run(args, context),
         Verb::Agent(args) => agent::run(args, context),
         Verb::Gate(args) => gate::run(args, context),
+        Verb::Budget(args) => budget::run(args, context),
         Verb::Checkpoint(args) => checkpoint::run(args, context),
         Verb::Progress(args) => progress::run(&args, context),
         Verb::Ask(args) => ask::run(&args, context),

@@ -58,7 +58,7 @@ impl FilterArgs {
 }
 
 /// Reads `key` or `key=value`.
-fn tag(text: &str) -> Result<(String, Option<String>), String> {
+pub(crate) fn tag(text: &str) -> Result<(String, Option<String>), String> {
     let (key, value) = match text.split_once('=') {
         Some((key, value)) => (key, Some(value.to_owned())),
         None => (text, None),

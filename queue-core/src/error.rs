@@ -124,6 +124,10 @@ pub enum Error {
     #[error("there is no gate `{0}`")]
     GateNotFound(GateName),
 
+    /// Nobody has set a budget of this name.
+    #[error("there is no budget `{0}`")]
+    BudgetNotFound(String),
+
     /// More tokens than the bucket ever holds: the job would wait for ever.
     #[error("limit `{limit}` holds {burst} at most, so {cost} can never be granted")]
     NeverFits {

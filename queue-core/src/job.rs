@@ -465,6 +465,8 @@ pub struct Job {
     pub ways: Vec<Way>,
     /// The way of its last attempt, where it has any.
     pub way: Option<String>,
+    /// The budgets that its agent spends from, by name: while one is used up, it does not start.
+    pub budgets: Vec<String>,
     /// How many of its dependencies are not met.
     pub waiting_on: u32,
     /// When a person held it.

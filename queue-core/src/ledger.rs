@@ -121,6 +121,16 @@ impl Spent {
         sum
     }
 
+    /// What is left without a part of it.
+    #[must_use]
+    pub fn but(self, less: Self) -> Self {
+        Self {
+            cost: self.cost.saturating_sub(less.cost),
+            tokens: self.tokens.saturating_sub(less.tokens),
+            unpriced: self.unpriced.saturating_sub(less.unpriced),
+        }
+    }
+
     /// Both together.
     #[must_use]
     pub fn and(self, more: Self) -> Self {

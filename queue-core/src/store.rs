@@ -46,6 +46,7 @@ use crate::{
     agent::Rung,
     attempt::{Finished, Orphan, Progress, Report, Started},
     bucket::Quota,
+    budget::{Budget, BudgetStatus},
     checkpoint::Checkpoint,
     clock::{Now, Timestamp},
     error::Result,
@@ -372,6 +373,16 @@ pub trait Store: Send + Sync {
     /// What all attempts of a job used by the ledger, also those that did not count or are
     /// forgotten, but for the attempt `except`.
     fn spent(&self, job: JobId, except: Option<Epoch>) -> Result<Spent>;
+
+    /// Sets a budget, in place of the one of that name. Jobs that waited for it start where it is
+    /// raised.
+    fn set_budget(&self, budget: &Budget, now: &Now) -> Result<BudgetStatus>;
+
+    /// Takes a budget away: what waited for it starts. `BudgetNotFound` where there is none.
+    fn remove_budget(&self, name: &str, now: &Now) -> Result<()>;
+
+    /// All budgets, by name.
+    fn budgets(&self, now: &Now) -> Result<Vec<BudgetStatus>>;
 
     // ── Looking ─────────────────────────────────────────────────────────────────────────────
 

@@ -4,9 +4,11 @@
 //! the same words. Nothing of this is stored.
 
 use crate::{
+    budget::Most,
     clock::Timestamp,
     gate::{Closing, GateName},
     job::{Job, JobId, ParentEnd},
+    ledger::Spent,
     question::first_line,
     raw_text::RawText,
     state::{State, WaitReason},
@@ -113,6 +115,17 @@ pub enum Cause {
         /// When it lets the next one start.
         until: Timestamp,
     },
+    /// Nothing is left of a budget that its agent would spend from.
+    BudgetUsedUp {
+        /// The budget.
+        budget: String,
+        /// How much it is.
+        most: Most,
+        /// What was spent.
+        spent: Spent,
+        /// When it begins anew; none where a person has to give more.
+        until: Option<Timestamp>,
+    },
     /// No worker that serves its queue has been seen lately.
     NoWorker {
         /// The queue.
@@ -202,6 +215,10 @@ impl Cause {
                     within(*until, now)
                 )
             }
+            Cause::BudgetUsedUp { budget, until, .. } => match until {
+                Some(until) => format!("budget {budget} is used up, {}", within(*until, now)),
+                None => format!("budget {budget} is used up"),
+            },
             Cause::NoWorker { .. } => "no worker alive".to_owned(),
             Cause::WorkerShort { shortage, .. } => format!("too little {}", shortage.resource),
             Cause::InLine { ahead: 0, .. } => "next in line".to_owned(),

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failure is the answer")]
 
 mod archive;
+mod budgets;
 mod cancel;
 mod checkpoints;
 mod claim;
@@ -19,6 +20,7 @@ mod fence;
 mod gates;
 mod hold_release;
 mod lease;
+mod ledger;
 mod limits;
 mod list;
 mod priority;

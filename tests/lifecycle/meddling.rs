@@ -3,6 +3,7 @@
 use queue_core::agent::Rung;
 use queue_core::attempt::Progress;
 use queue_core::bucket::Quota;
+use queue_core::budget::{Budget, BudgetStatus};
 use queue_core::checkpoint::Checkpoint;
 use queue_core::clock::{Now, Timestamp};
 use queue_core::error::Result;
@@ -126,6 +127,9 @@ impl Store for Meddling {
         fn gates() -> Result<Vec<GateStatus>>;
         fn set_key(key: &str, places: NonZeroU32, now: &Now) -> Result<()>;
         fn keys() -> Result<Vec<KeyStatus>>;
+        fn set_budget(budget: &Budget, now: &Now) -> Result<BudgetStatus>;
+        fn remove_budget(name: &str, now: &Now) -> Result<()>;
+        fn budgets(now: &Now) -> Result<Vec<BudgetStatus>>;
         fn spent(job: JobId, except: Option<Epoch>) -> Result<Spent>;
         fn job(id: JobId) -> Result<Job>;
         fn detail(id: JobId, now: &Now) -> Result<Detail>;

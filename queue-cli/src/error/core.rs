@@ -43,6 +43,9 @@ impl From<Error> for CliError {
             Error::GateNotFound(_) => {
                 Self::not_found(message).hint("`qcli gate list` shows the gates there are")
             }
+            Error::BudgetNotFound(_) => {
+                Self::not_found(message).hint("`qcli budget list` shows the budgets there are")
+            }
             Error::NeverFits { limit, cost, .. } => Self::usage(message).hint(format!(
                 "ask for less, or widen it with `qcli limit set {} --burst {cost}`",
                 quoted(&limit)

@@ -111,6 +111,25 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
                 word(gate.as_str())
             )],
         ),
+        Cause::BudgetUsedUp {
+            budget,
+            most,
+            spent,
+            until,
+        } => {
+            let sentence = format!("Budget `{budget}` is used up: {}", most.words(spent));
+            let more = [format!("qcli budget set {} --max-cost USD", word(budget))];
+            match until {
+                Some(until) => passing(
+                    format!(
+                        "{sentence}; it begins anew at {}.",
+                        times.moment_and_relative(*until)
+                    ),
+                    more,
+                ),
+                None => stuck(format!("{sentence}; it has no end."), more),
+            }
+        }
         Cause::NoWorker { queue } => stuck(
             format!("No worker is alive that serves queue `{queue}`."),
             [format!("qcli work --queues {}", word(queue))],
@@ -361,6 +380,7 @@ fn kind(cause: &Cause) -> &'static str {
         Cause::GateClosed { .. } => "gate_closed",
         Cause::GateProbed { .. } => "gate_probed",
         Cause::GateStaggered { .. } => "gate_staggered",
+        Cause::BudgetUsedUp { .. } => "budget_used_up",
         Cause::NoWorker { .. } => "no_worker",
         Cause::WorkerShort { .. } => "worker_short",
         Cause::InLine { .. } => "in_line",

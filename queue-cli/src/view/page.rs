@@ -263,6 +263,7 @@ fn put_settings(facts: &mut Fields, detail: &Detail) {
     facts.add_if("gates", some(&gates));
     let ways: Vec<String> = job.ways.iter().map(way).collect();
     facts.add_if("ways", (!ways.is_empty()).then(|| ways.join(", else ")));
+    facts.add_if("budgets", some(&job.budgets));
     facts.add_if("concurrency key", job.concurrency_key.as_deref());
     facts.add_if("alone in", job.directory.as_ref().map(RawText::to_lossy));
     let unique = job.unique.as_ref();

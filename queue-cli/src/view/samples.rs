@@ -49,6 +49,7 @@ pub(super) fn job(state: State) -> Job {
         gates: Vec::new(),
         ways: Vec::new(),
         way: None,
+        budgets: Vec::new(),
         waiting_on: 0,
         held_at: None,
         asked_at: None,

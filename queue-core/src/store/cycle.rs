@@ -80,6 +80,8 @@ pub struct Cycled {
     pub lost: Vec<Fence>,
     /// Leases whose job somebody asked to cancel.
     pub cancels: Vec<Fence>,
+    /// Leases of jobs that are to stop because a shared budget is used up, with its name.
+    pub over_budget: Vec<(Fence, String)>,
     /// How many jobs were promoted or given up. Equal to what was asked for when more are due.
     pub promoted: usize,
     /// Leases taken over.

@@ -6,6 +6,7 @@
 //! statements.
 
 mod archive;
+mod budgets;
 mod causes;
 mod claim;
 mod connection;
@@ -48,6 +49,7 @@ use crate::{
     agent::Rung,
     attempt::Progress,
     bucket::Quota,
+    budget::{Budget, BudgetStatus},
     checkpoint::Checkpoint,
     clock::{Clock, Now, SystemClock, Timestamp},
     error::{Error, Result, StoreError},
@@ -489,6 +491,20 @@ impl Store for SqliteStore {
 
     fn spent(&self, job: JobId, except: Option<Epoch>) -> Result<Spent> {
         self.readers.read(|c| ledger::spent(c, job, except))
+    }
+
+    fn set_budget(&self, budget: &Budget, now: &Now) -> Result<BudgetStatus> {
+        let budget = budget.clone();
+        self.write(now, move |tx| budgets::set(tx, &budget))
+    }
+
+    fn remove_budget(&self, name: &str, now: &Now) -> Result<()> {
+        let name = name.to_owned();
+        self.write(now, move |tx| budgets::remove(tx, &name))
+    }
+
+    fn budgets(&self, now: &Now) -> Result<Vec<BudgetStatus>> {
+        self.readers.read(|c| budgets::all(c, None, now.wall))
     }
 
     fn job(&self, id: JobId) -> Result<Job> {

@@ -47,7 +47,7 @@ impl Dispatcher {
         let Some(slot) = self.slots.get_mut(fence) else {
             return;
         };
-        let Some(report) = concluded.report.filter(|_| slot.phase != Phase::Lost) else {
+        let Some(mut report) = concluded.report.filter(|_| slot.phase != Phase::Lost) else {
             if slot.phase != Phase::Lost {
                 self.summary.left += 1;
             }
@@ -55,6 +55,9 @@ impl Dispatcher {
             self.slots.remove(fence);
             return;
         };
+        if let (Outcome::HandedBack, Some(budget)) = (&report.outcome, &slot.stopped_for) {
+            report.message = Some(format!("stopped: budget {budget} is used up"));
+        }
         let is_recorded = slot.phase == Phase::Running { is_recorded: true };
         slot.phase = Phase::Over;
         if let Some(started) = concluded.started.filter(|_| !is_recorded) {

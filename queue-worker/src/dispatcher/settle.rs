@@ -110,6 +110,9 @@ impl Dispatcher {
         for fence in &cycled.cancels {
             self.cancel(*fence);
         }
+        for (fence, budget) in &cycled.over_budget {
+            self.stop_for(*fence, budget);
+        }
         let adopted = cycled.orphans.len();
         for orphan in &cycled.orphans {
             let found = bodies
@@ -225,6 +228,25 @@ impl Dispatcher {
                 );
             }
             slot.stop(StopCause::Cancelled);
+        }
+    }
+
+    /// A shared budget is used up that does not let attempts go on: the job is handed back, and
+    /// waits for it.
+    fn stop_for(&mut self, fence: Fence, budget: &str) {
+        if let Some(slot) = self.slots.get_mut(fence)
+            && matches!(slot.phase, Phase::Running { .. })
+            && slot.stopped_for.is_none()
+        {
+            tracing::warn!(
+                job = fence.job.0,
+                attempt = slot.attempt,
+                worker = %self.name,
+                "job {} is stopped and waits: budget {budget} is used up",
+                slot.label
+            );
+            slot.stopped_for = Some(budget.to_owned());
+            slot.stop(StopCause::Interrupted);
         }
     }
 

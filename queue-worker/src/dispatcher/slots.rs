@@ -48,6 +48,8 @@ pub(super) struct Slot {
     pub(super) reading: SharedReading,
     /// Whether the attempt ends with this worker.
     pub(super) is_direct: bool,
+    /// The shared budget that it was stopped for.
+    pub(super) stopped_for: Option<String>,
 }
 
 /// A lease that was taken over, until it is known whether its attempt lives.
@@ -100,6 +102,7 @@ impl Slots {
             checkpoint: SharedCheckpoint::default(),
             reading: SharedReading::default(),
             is_direct: true,
+            stopped_for: None,
         };
         self.slots.insert(fence, slot);
     }
@@ -121,6 +124,7 @@ impl Slots {
             checkpoint: SharedCheckpoint::default(),
             reading: SharedReading::default(),
             is_direct: false,
+            stopped_for: None,
         })
     }
 

@@ -7,7 +7,7 @@
 mod settings;
 
 use super::{
-    dependencies, enqueue,
+    budgets, dependencies, enqueue,
     fault::Done,
     lanes::{self, Conditions},
     limits, moves, rows, sql,
@@ -160,6 +160,7 @@ pub(super) fn import(tx: &Tx<'_>, jobs: &[Archived]) -> Done<Import> {
             import_dependencies(tx, archived, *id, &ids)?;
         }
     }
+    budgets::recount_all(tx)?;
     Ok(Import {
         jobs: imported,
         settings: brought.into_answers(),
@@ -246,6 +247,7 @@ fn import_one(
         ways: &ways,
         key: &key,
         directory: directory.as_ref(),
+        budgets: &[],
         priority: priority.unwrap_or(0),
     };
     let lane = lanes::lane_for(tx, &conditions)?;
@@ -269,6 +271,7 @@ fn import_one(
             insert(tx, table, &row)?;
         }
     }
+    budgets::place_new(tx, id)?;
     Ok(id)
 }
 

@@ -1,6 +1,6 @@
 //! Why a job does not run: the facts, the first thing to mend in front.
 
-use super::{directories, fault::Done, gates, limits, questions, rows, sql, tx};
+use super::{budgets, directories, fault::Done, gates, limits, questions, rows, sql, tx};
 use crate::{
     clock::Timestamp,
     job::{Job, JobId},
@@ -115,6 +115,7 @@ fn shut(c: &Connection, job: &Job, now: Timestamp) -> Done<Vec<Cause>> {
         });
     }
     causes.extend(gates::causes(c, job, now)?);
+    causes.extend(budgets::causes(c, job, now)?);
     // From the bucket itself: a lane is shut only once a claim has looked at it. A lane that is
     // shut although there are tokens stands behind one that waits for more of them.
     let reserved = lane.filter(|(_, until)| *until > now);

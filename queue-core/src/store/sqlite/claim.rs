@@ -5,8 +5,8 @@
 //! and written only for jobs that were taken, so an idle look burns nothing.
 
 use super::{
-    directories::Directories, fault::Done, gates::Gates, lanes::Order, lease::Term,
-    limits::Buckets, rows, sql, tx::Tx,
+    budgets::Budgets, directories::Directories, fault::Done, gates::Gates, lanes::Order,
+    lease::Term, limits::Buckets, rows, sql, tx::Tx,
 };
 use crate::{
     failpoint,
@@ -30,6 +30,7 @@ pub(super) fn claim(
     let mut line = Line::open(tx, wanted)?;
     let mut buckets = Buckets::default();
     let mut gates = Gates::default();
+    let mut budgets = Budgets::default();
     let mut keys = Keys::default();
     let mut directories = Directories::default();
     let term = Term::from_now(tx, lease_for);
@@ -58,7 +59,7 @@ pub(super) fn claim(
         let Some(route) = gates.admit(tx, lane.id, passed, ways)? else {
             continue;
         };
-        if !buckets.admit(tx, order, limits)? {
+        if !budgets.admit(tx, lane.id, &lane.budgets)? || !buckets.admit(tx, order, limits)? {
             continue;
         }
         tx.touch(lane.id);
@@ -83,6 +84,7 @@ pub(super) fn claim(
     }
     buckets.write(tx)?;
     gates.write(tx)?;
+    budgets.write(tx)?;
     failpoint::hit("claim.tokens_written");
     Ok(claimed)
 }
@@ -94,6 +96,8 @@ struct Lane {
     queue: usize,
     /// Not there where somebody wrote what cannot be read.
     needs: Option<Needs>,
+    /// None where somebody wrote what cannot be read: that bounds nothing.
+    budgets: Vec<String>,
     key: String,
     directory: String,
     rank: i64,
@@ -313,6 +317,7 @@ impl Source {
                 id: row.get("id")?,
                 queue: index,
                 needs: needs(row).ok(),
+                budgets: rows::json(row, "budgets").unwrap_or_default(),
                 key: row.get("concurrency_key")?,
                 directory: row.get("directory")?,
                 rank: row.get("rank")?,

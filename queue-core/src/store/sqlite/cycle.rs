@@ -1,7 +1,7 @@
 //! One cycle of a worker, in one transaction.
 
 use super::{
-    claim,
+    budgets, claim,
     fault::{Done, Fault},
     gates, lanes, lease, moves, outcome, sql,
     tx::Tx,
@@ -28,6 +28,7 @@ pub(super) fn run(tx: &Tx<'_>, cycle: &Cycle) -> Done<Cycled> {
         .lost
         .extend(lease::extend(tx, &cycle.leases, cycle.lease_for)?);
     cycled.cancels = lease::cancels(tx, cycle.worker)?;
+    cycled.over_budget = budgets::stopped(tx, cycle.worker)?;
     tx.run(
         sql::SEE_WORKER,
         named_params! {":worker": cycle.worker.0, ":now": tx.wall()},

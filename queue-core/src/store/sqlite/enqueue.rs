@@ -4,7 +4,7 @@
 //! that is refused leaves nothing behind and does not disturb its neighbours in a batch.
 
 use super::{
-    dependencies, directories,
+    budgets, dependencies, directories,
     fault::{Done, Fault},
     lanes::{self, Conditions},
     limits, moves, people, sql,
@@ -256,7 +256,8 @@ fn replace(tx: &Tx<'_>, job: &NewJob, id: JobId) -> Done<()> {
         tx.touch_lane_of(id)?;
     }
     tx.run(sql::REMOVE_TAGS, named_params! {":job": id.0})?;
-    insert_tags(tx, job, id)
+    insert_tags(tx, job, id)?;
+    budgets::place(tx, id)
 }
 
 fn insert(
@@ -280,6 +281,7 @@ fn insert(
         ways: &job.ways,
         key,
         directory: job.directory.as_ref(),
+        budgets: &[],
         priority: job.priority,
     };
     let lane = lanes::lane_for(tx, &conditions)?;
@@ -326,6 +328,7 @@ fn insert(
     if state == State::Pending {
         tx.touch(lane);
     }
+    budgets::place_new(tx, id)?;
     Ok(id)
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Conditions<'a> {
     /// Empty for none.
     pub(super) key: &'a str,
     pub(super) directory: Option<&'a RawText>,
+    /// By name, sorted.
+    pub(super) budgets: &'a [String],
     pub(super) priority: i32,
 }
 
@@ -37,6 +39,7 @@ impl<'a> Conditions<'a> {
             ways: &job.ways,
             key: job.concurrency_key.as_deref().unwrap_or(""),
             directory: job.directory.as_ref(),
+            budgets: &job.budgets,
             priority: job.priority,
         }
     }
@@ -51,6 +54,7 @@ pub(super) fn lane_for(tx: &Tx<'_>, conditions: &Conditions<'_>) -> Done<i64> {
         ":concurrency_key": conditions.key,
         ":ways": serde_json::to_string(conditions.ways)?,
         ":directory": directories::stored(conditions.directory)?,
+        ":budgets": serde_json::to_string(conditions.budgets)?,
         ":priority": conditions.priority,
     };
     let find = || tx.one(sql::LANE_OF, values, |row| row.get(0));
@@ -67,13 +71,25 @@ pub(super) fn shut_by_gate(tx: &Tx<'_>, lane: i64, gate: &GateName, until: Times
         sql::SHUT_LANE,
         named_params! {
             ":lane": lane, ":now": tx.wall(), ":until": until.as_millis(),
-            ":limit": None::<&str>, ":gate": gate.as_str(),
+            ":limit": None::<&str>, ":gate": gate.as_str(), ":budget": None::<&str>,
         },
     )?;
     Ok(())
 }
 
-/// Opens the lanes whose bucket has filled up or whose gate may open.
+/// Leaves a lane out of the scan until its budget begins anew.
+pub(super) fn shut_by_budget(tx: &Tx<'_>, lane: i64, budget: &str, until: Timestamp) -> Done<()> {
+    tx.run(
+        sql::SHUT_LANE,
+        named_params! {
+            ":lane": lane, ":now": tx.wall(), ":until": until.as_millis(),
+            ":limit": None::<&str>, ":gate": None::<&str>, ":budget": budget,
+        },
+    )?;
+    Ok(())
+}
+
+/// Opens the lanes whose bucket has filled up, whose gate may open or whose budget begins anew.
 pub(super) fn reopen(tx: &Tx<'_>) -> Done<()> {
     tx.run(sql::REOPEN_LANES, named_params! {":now": tx.wall()})?;
     Ok(())

@@ -4,7 +4,7 @@
 //! always holds: an attempt has in the ledger what was said of it last, however often and by
 //! whichever worker it was said; rows are never removed with their job or attempt.
 
-use super::{fault::Done, rows, sql, tx, tx::Tx};
+use super::{budgets, fault::Done, rows, sql, tx, tx::Tx};
 use crate::{
     job::JobId,
     lease::Epoch,
@@ -16,8 +16,11 @@ use std::collections::BTreeMap;
 
 /// Puts the bill of an attempt in place of what was booked of it.
 pub(super) fn book(tx: &Tx<'_>, job: JobId, epoch: Epoch, bill: &Bill) -> Done<()> {
-    let of_attempt = named_params! {":job": job.0, ":epoch": epoch.0};
-    tx.run(sql::UNBOOK_ATTEMPT, of_attempt)?;
+    let before = of_attempt(tx.connection(), job, epoch)?;
+    tx.run(
+        sql::UNBOOK_ATTEMPT,
+        named_params! {":job": job.0, ":epoch": epoch.0},
+    )?;
     for line in merged(&bill.lines).values().filter(|line| !line.is_empty()) {
         let tokens = |number: u64| {
             i64::try_from(number.min(MOST_TOKENS)).expect("the most tokens fit a column")
@@ -38,7 +41,13 @@ pub(super) fn book(tx: &Tx<'_>, job: JobId, epoch: Epoch, bill: &Bill) -> Done<(
             },
         )?;
     }
-    Ok(())
+    budgets::rebooked(tx, &before, &of_attempt(tx.connection(), job, epoch)?)
+}
+
+fn of_attempt(c: &Connection, job: JobId, epoch: Epoch) -> Done<Vec<Booked>> {
+    let mut lines = of_job(c, job)?;
+    lines.retain(|booked| booked.epoch == epoch);
+    Ok(lines)
 }
 
 /// The lines with each model once.

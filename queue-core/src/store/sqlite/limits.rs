@@ -158,7 +158,7 @@ impl Buckets {
                 sql::SHUT_LANE,
                 named_params! {
                     ":lane": lane, ":now": tx.wall(), ":until": until.as_millis(), ":limit": limit,
-                    ":gate": None::<&str>,
+                    ":gate": None::<&str>, ":budget": None::<&str>,
                 },
             )?;
         }

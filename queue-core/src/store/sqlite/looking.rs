@@ -254,11 +254,12 @@ pub(super) fn outlook(
     })?;
     let mut outlook = outlook.unwrap_or_default();
     let values = named_params! {":queues": queues, ":kind": kind, ":now": now.as_millis()};
-    let gated = tx::one(c, sql::GATED, values, |row| {
-        let counts: (u64, u64) = (row.get("for_person")?, row.get("for_time")?);
-        Ok((counts, rows::optional_at(row, "next_at")?))
-    })?;
-    if let Some(((for_person, for_time), next_at)) = gated {
+    for statement in [sql::GATED, sql::BUDGETED] {
+        let shut = tx::one(c, statement, values, |row| {
+            let counts: (u64, u64) = (row.get("for_person")?, row.get("for_time")?);
+            Ok((counts, rows::optional_at(row, "next_at")?))
+        })?;
+        let ((for_person, for_time), next_at) = shut.unwrap_or_default();
         outlook.pending = outlook.pending.saturating_sub(for_person + for_time);
         outlook.paused += for_person;
         outlook.scheduled += for_time;

@@ -4,7 +4,7 @@
 //! transaction, and a job that is refused does not keep out the others.
 
 use super::{
-    dependencies, directories, enqueue,
+    budgets, dependencies, directories, enqueue,
     fault::Done,
     lanes::{self, Conditions},
     limits, moves, rows, sql,
@@ -109,6 +109,8 @@ fn requeue_one(tx: &Tx<'_>, id: JobId, how: &Requeue) -> Done<State> {
         },
     )?;
     moves::apply(tx, Verb::Requeue, &before, &after)?;
+    // Budgets may have been set while it was at rest.
+    budgets::place(tx, id)?;
     if !how.most.is_unbounded() {
         raise(tx, id, &how.most)?;
     }
@@ -185,6 +187,7 @@ pub(super) fn edit(tx: &Tx<'_>, id: JobId, edit: &Edit) -> Done<State> {
     moves::settle(&mut after, delayed, tx.now.wall);
     moves::join_after_delay(tx, &before, &after)?;
     moves::apply(tx, Verb::Edit, &before, &after)?;
+    budgets::place(tx, id)?;
     Ok(after.state)
 }
 

@@ -68,7 +68,7 @@ pub(super) fn optional_at(row: &Row<'_>, column: &str) -> rusqlite::Result<Optio
         .map(Timestamp::from_millis))
 }
 
-/// The narrow row of a job, with the limits, gates and ways of its lane.
+/// The narrow row of a job, with the limits, gates, ways and budgets of its lane.
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let unique_key: Option<String> = row.get("unique_key")?;
     let unique = match unique_key {
@@ -107,6 +107,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         gates: json(row, "gates")?,
         ways: json(row, "ways")?,
         way: row.get("way")?,
+        budgets: json(row, "budgets")?,
         waiting_on: row.get("waiting_on")?,
         held_at: optional_at(row, "held_at")?,
         asked_at: optional_at(row, "asked_at")?,

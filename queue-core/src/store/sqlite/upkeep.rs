@@ -1,6 +1,7 @@
 //! Upkeep: removing what ended long ago, copying the store, looking for damage.
 
 use super::{
+    budgets,
     fault::{Done, Fault},
     sql,
     tx::{self, Tx},
@@ -171,6 +172,12 @@ pub(super) fn examine(c: &Connection) -> Done<Vec<Finding>> {
     for question in QUESTIONS {
         findings.push(answer(c, question)?);
     }
+    let wrong = match budgets::miscounted(c) {
+        Ok(wrong) => wrong,
+        Err(fault) => vec![format!("cannot be told: {}", damage(fault)?)],
+    };
+    let check = "every budget has counted what the ledger says";
+    findings.push(finding(check, "all have", &wrong));
     Ok(findings)
 }
 

@@ -9,4 +9,5 @@ select id
    and ways = :ways
    and concurrency_key = :concurrency_key
    and directory = :directory
+   and budgets = :budgets
    and priority = :priority;

@@ -2,7 +2,8 @@
 -- shut by one gate of many, any of which may let it go on.
 -- Changes as many rows as lanes were shut by it, or might go on through it.
 update lane
-   set shut_at = null, shut_until = null, shut_by = null, shut_by_gate = null
+   set shut_at = null, shut_until = null, shut_by = null, shut_by_gate = null,
+       shut_by_budget = null
  where shut_by_gate = :gate
     or id in (
          select shut.id
