@@ -187,7 +187,8 @@ create table job_body (
   cwd     text not null,                    -- JSON
   env     text not null,                    -- JSON object
   options text not null,                    -- JSON object
-  result  text                              -- JSON
+  result  text,                             -- JSON
+  origin  text                              -- JSON: what was there when it first began
 ) strict;
 
 create table tag (
@@ -239,6 +240,7 @@ create table attempt (
   agent             text,                   -- JSON: what was read of an agent's output
   rule              text,                   -- which rule says what it came to
   evidence          text,                   -- and by which words
+  proof             text,                   -- JSON: what was found when it said that it is done
   primary key (job, epoch)
 ) strict, without rowid;
 -- What ended since?

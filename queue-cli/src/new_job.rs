@@ -11,6 +11,7 @@ pub(crate) mod fallback;
 pub(crate) mod file;
 pub(crate) mod line;
 pub(crate) mod parse;
+pub(crate) mod proof;
 pub(crate) mod worktree;
 
 use std::ffi::{OsStr, OsString};
@@ -41,6 +42,7 @@ use crate::resolve;
 use agent::AgentArgs;
 use budget::BudgetArgs;
 use parse::{AfterArg, VariableParser};
+use proof::ProofArgs;
 use worktree::WorktreeArgs;
 
 /// The largest script, in bytes. It is kept in the store; data belongs into files.
@@ -165,6 +167,9 @@ pub(crate) struct JobArgs {
     pub(crate) direct: bool,
 
     #[command(flatten)]
+    pub(crate) proof: ProofArgs,
+
+    #[command(flatten)]
     pub(crate) worktree: WorktreeArgs,
 
     /// Add it only if no other job holds this key
@@ -272,6 +277,7 @@ impl JobArgs {
         fallback::pass_gates(&mut job, site.agents);
         directory::settle(&mut job);
         budget::check(&job)?;
+        proof::check(&job)?;
         Ok(job)
     }
 
@@ -452,6 +458,7 @@ impl JobArgs {
             on_question: self.on_question.clone(),
             worktree: None,
             agent: None,
+            proof: self.proof.terms(),
         })
     }
 }

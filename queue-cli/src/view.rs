@@ -13,6 +13,7 @@ pub mod json;
 pub mod line;
 pub mod next;
 pub mod page;
+pub mod proof;
 pub mod question;
 #[cfg(test)]
 mod samples;

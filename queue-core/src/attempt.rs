@@ -9,6 +9,7 @@ use crate::{
     gate::GateName,
     lease::{Epoch, Fence},
     ledger::Bill,
+    proof::Proof,
     question::NewQuestion,
     state::Class,
     worker::WorkerId,
@@ -61,6 +62,10 @@ pub struct Report {
     pub rule: Option<String>,
     /// The words that the rule went by.
     pub evidence: Option<String>,
+    /// What was found when it said that it is done.
+    pub proof: Option<Proof>,
+    /// What was there when the job first began, where the store does not know it yet.
+    pub origin: Option<serde_json::Value>,
 }
 
 impl Report {
@@ -75,6 +80,8 @@ impl Report {
             usage: None,
             rule: None,
             evidence: None,
+            proof: None,
+            origin: None,
         }
     }
 }
@@ -229,6 +236,8 @@ pub struct Attempt {
     pub rule: Option<String>,
     /// The words that the rule went by.
     pub evidence: Option<String>,
+    /// What was found when it said that it is done.
+    pub proof: Option<Proof>,
 }
 
 /// What was read of an agent's output so far.

@@ -88,6 +88,15 @@ pub const OF_WORKTREES: &[&str] = &[
     "remove.branch_gone",
 ];
 
+/// Every place of a worker that has an attempt prove what it says.
+pub const OF_PROOF: &[&str] = &[
+    "check.expected",
+    "check.kept",
+    "check.begun",
+    "check.noted",
+    "check.ended",
+];
+
 /// Kills the process here if the environment says so.
 #[cfg(feature = "failpoints")]
 pub fn hit(name: &'static str) {
@@ -98,7 +107,7 @@ pub fn hit(name: &'static str) {
     };
     static ARMED: OnceLock<Option<(String, AtomicI64, Signal)>> = OnceLock::new();
     debug_assert!(
-        [ALL, OF_ATTEMPTS, OF_WORKTREES]
+        [ALL, OF_ATTEMPTS, OF_WORKTREES, OF_PROOF]
             .iter()
             .any(|names| names.contains(&name)),
         "failpoint {name} is not listed"

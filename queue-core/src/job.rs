@@ -10,6 +10,7 @@ use crate::{
     gate::GateName,
     lease::{Epoch, Holder},
     money::Usd,
+    proof::Terms,
     question::{OnQuestion, Question},
     raw_text::RawText,
     retry::Backoff,
@@ -276,6 +277,9 @@ pub struct RunOptions {
     /// its arguments stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// What has to hold before an attempt that ended well counts as a success.
+    #[serde(skip_serializing_if = "Terms::is_unsaid")]
+    pub proof: Terms,
 }
 
 impl RunOptions {
@@ -518,4 +522,7 @@ pub struct JobBody {
     pub result: Option<serde_json::Value>,
     /// What it was told of what it asked since it was last requeued, oldest first.
     pub answers: Vec<Question>,
+    /// What was there when the job first began, as a worker noted it; none before that, and where
+    /// its terms do not ask.
+    pub origin: Option<serde_json::Value>,
 }

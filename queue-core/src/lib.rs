@@ -2,7 +2,7 @@
 //!
 //! A map, from the outside in:
 //! - [`store`]: [`Store`], one method per verb, and its engine [`SqliteStore`];
-//! - the nouns: [`job`], [`agent`], [`attempt`], [`lease`], [`checkpoint`], [`question`],
+//! - the nouns: [`job`], [`agent`], [`attempt`], [`proof`], [`lease`], [`checkpoint`], [`question`],
 //!   [`queue`], [`limit`], [`ledger`], [`worker`];
 //! - the decisions, plain functions without input or output: [`state`], [`retry`], [`bucket`],
 //!   [`gate`], [`budget`], [`why`];
@@ -26,6 +26,7 @@ pub mod lease;
 pub mod ledger;
 pub mod limit;
 pub mod money;
+pub mod proof;
 pub mod question;
 pub mod queue;
 pub mod raw_text;

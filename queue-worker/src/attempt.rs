@@ -4,6 +4,8 @@
 //! always holds: nothing here touches the store, and whatever happens ends in a report, except that
 //! an attempt whose lease is lost has none.
 
+mod proving;
+
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,19 +16,22 @@ use queue_core::{Class, Clock, Fence, Timestamp};
 
 use crate::agent::call::Call;
 use crate::agent::reading::{self, Reading, SharedReading};
-use crate::cgroup::{Bounds, Groups};
+use crate::cgroup::{Bounds, Groups, Plan};
 use crate::checkpoint_file::CheckpointFile;
 use crate::host::{self, End};
 use crate::layout::Layout;
 use crate::outcome;
 use crate::post::Post;
 use crate::process::{SpawnClass, SpawnProblem};
+use crate::proof::{beginning, check};
 use crate::recovery::{self, Traces};
 use crate::shims::Shims;
 use crate::signals::Stop;
 use crate::spec::{self, Identity, NoSpec};
 use crate::supervisor::{Control, Ended, Spec, Status, StopCause};
-use crate::worktree::{self, Wish};
+use crate::worktree::{self, Made, Wish};
+
+use proving::Proven;
 
 /// The checkpoint file of a running attempt, once it is made; looked at from two threads.
 pub(crate) type SharedCheckpoint = Arc<Mutex<Option<CheckpointFile>>>;
@@ -44,6 +49,8 @@ pub(crate) struct Task {
     pub(crate) reading: SharedReading,
     /// The directory of the user's `agents.toml` and `rules.toml`.
     pub(crate) config: Option<Arc<Path>>,
+    /// What said no to the attempt before, with what it printed.
+    pub(crate) complaint: Option<String>,
     /// The value that earlier attempts saved.
     pub(crate) saved: Option<Vec<u8>>,
     pub(crate) layout: Arc<Layout>,
@@ -79,6 +86,8 @@ pub(crate) struct Concluded {
     pub(crate) checkpoint: Option<Vec<u8>>,
     /// What was read of its agent's output.
     pub(crate) facts: Option<AgentFacts>,
+    /// What was there when the job first began, where its terms ask.
+    pub(crate) origin: Option<serde_json::Value>,
     /// What the machine lacked to start it.
     pub(crate) shortage: Option<String>,
 }
@@ -134,7 +143,13 @@ impl Task {
     fn begin_to_read(&self, log: &Path) {
         if let Some(call) = &self.call {
             let config = self.config.as_deref();
-            let reading = Reading::begin(call, &self.body, log, config);
+            let mut reading = Reading::begin(call, &self.body, log, config);
+            // Its checks may be under way, and print into the same log.
+            if self.manner == Manner::Adopted
+                && let Ok(Some(status)) = self.post().status()
+            {
+                reading.end_at(status.log.file_bytes);
+            }
             *reading::lock(&self.reading) = Some(reading);
         }
     }
@@ -176,6 +191,7 @@ impl Task {
             started,
             checkpoint,
             facts: reading::lock(&self.reading).as_mut().map(Reading::rest),
+            origin: None,
             shortage: None,
         }
     }
@@ -205,18 +221,55 @@ impl Task {
             None => spec::build(&self.body, identity, &self.layout, self.call.as_deref())?,
             Some(options) => self.build_in_worktree(options, identity)?,
         };
-        let bounds = Bounds {
-            memory: self.body.options.memory_bytes,
-            cpu_millis: self.body.options.cpu_millis,
-        };
-        spec.group = self
-            .groups
-            .plan(job, epoch, bounds, self.manner == Manner::Direct);
+        self.note_beginning(&mut spec)?;
+        spec.group = self.plan_groups();
         if let Some(plan) = &spec.group {
             let noted = self.post().note_groups(&plan.directories());
             noted.map_err(|error| self.no_run_directory(&error))?;
         }
         Ok(spec)
+    }
+
+    /// Notes what was there before the process starts, and tells it what said no to the one before.
+    fn note_beginning(&self, spec: &mut Spec) -> Result<(), SpawnProblem> {
+        let post = self.post();
+        let terms = &self.body.options.proof;
+        let complaint = self.complaint.as_ref().map(|text| {
+            let path = post.directory().join("check-output");
+            spec::write_private(&path, text, 0o600).map(|()| path)
+        });
+        let complaint = complaint.transpose();
+        let complaint = complaint.map_err(|error| self.no_run_directory(&error))?;
+        check::tell(&mut spec.env, complaint.as_deref());
+        if terms.is_empty() {
+            return Ok(());
+        }
+        let names = (self.queue.as_str(), &*self.worker);
+        let known = self.body.origin.as_ref();
+        beginning::note(post.directory(), &spec.cwd, terms, known, names)
+            .map_err(|error| self.no_run_directory(&error))
+    }
+
+    /// The control groups of the attempt's processes.
+    fn plan_groups(&self) -> Option<Plan> {
+        let Fence { job, epoch, .. } = self.fence;
+        let bounds = Bounds {
+            memory: self.body.options.memory_bytes,
+            cpu_millis: self.body.options.cpu_millis,
+        };
+        let is_direct = self.manner == Manner::Direct;
+        self.groups.plan(job, epoch, bounds, is_direct)
+    }
+
+    /// The worktree of the job, made or found.
+    fn tree(&self, options: &Worktree) -> Result<Made, NoSpec> {
+        let wish = Wish {
+            root: &self.layout.worktrees(),
+            job: self.fence.job,
+            cwd: Path::new(self.body.cwd.as_os_str()),
+            options,
+        };
+        worktree::make(wish).map_err(|error| worktree::start::problem(&error))
     }
 
     /// Builds the spec of a job that runs in a worktree of its own, which is made or found first.
@@ -225,13 +278,7 @@ impl Task {
         options: &Worktree,
         identity: Identity<'_>,
     ) -> Result<Spec, NoSpec> {
-        let wish = Wish {
-            root: &self.layout.worktrees(),
-            job: self.fence.job,
-            cwd: Path::new(self.body.cwd.as_os_str()),
-            options,
-        };
-        let made = worktree::make(wish).map_err(|error| worktree::start::problem(&error))?;
+        let made = self.tree(options)?;
         let body = worktree::start::body_in(&self.body, &made);
         let mut spec = spec::build(&body, identity, &self.layout, self.call.as_deref())?;
         if let Some(line) = &options.setup {
@@ -258,25 +305,58 @@ impl Task {
             log: log.display().to_string(),
             unenforced: status.unenforced.clone(),
         });
+        let shortage = match &status.ended {
+            Ended::SpawnFailed { problem } => outcome::shortage(problem),
+            _ => None,
+        };
         let checkpoint = self.last_checkpoint();
         let mut report = outcome::report(status, &self.body.options, log);
-        let mut facts = None;
+        let (mut facts, mut is_suspect) = (None, false);
         if let Some(reading) = reading::lock(&self.reading).as_mut() {
+            // What follows in the log is not the agent's.
+            reading.end_at(status.log.file_bytes);
             facts = Some(reading.rest());
             let now = self.clock.now().wall;
-            report = report.map(|report| reading.judge(report, status, now));
+            if let Some(of_process) = report {
+                let judged = reading.judge(of_process, status, now);
+                (report, is_suspect) = (Some(judged.0), judged.1);
+            }
         }
+        let proven = match report {
+            Some(report) => self.prove(report, is_suspect, status, log),
+            None => Proven::Told(None),
+        };
+        let (report, shortage) = match proven {
+            Proven::Told(report) => (report.map(|report| *report), shortage),
+            Proven::Short(report, lack) => (Some(*report), Some(lack)),
+            Proven::Died => {
+                return Concluded {
+                    facts,
+                    started,
+                    ..self.clear_away()
+                };
+            }
+            Proven::LetGo => return self.without_process(None),
+            Proven::TooLate => return self.too_late(),
+        };
         Concluded {
             fence: self.fence,
             report,
             facts,
             started,
             checkpoint,
-            shortage: match &status.ended {
-                Ended::SpawnFailed { problem } => outcome::shortage(problem),
-                _ => None,
-            },
+            origin: self.origin(),
+            shortage,
         }
+    }
+
+    /// What was there when the job first began, where the store does not know it yet.
+    fn origin(&self) -> Option<serde_json::Value> {
+        let is_asked = self.body.options.proof.need_origin() && self.body.origin.is_none();
+        let post = self.post();
+        is_asked
+            .then(|| beginning::origin_in(post.directory()))
+            .flatten()
     }
 
     fn never_started(self, cause: StopCause) -> Concluded {
@@ -314,6 +394,7 @@ impl Task {
             started: None,
             checkpoint: None,
             facts: None,
+            origin: None,
             shortage: None,
         }
     }

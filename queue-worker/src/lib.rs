@@ -13,6 +13,7 @@
 //! - `host`: where the attempt is supervised: on that thread, or in a [`shim`], a small process of
 //!   its own that outlives the worker; `shims` keeps those that wait, `handover` is what is said
 //!   between the two, and `post` holds the files where they meet.
+//! - `proof`: whether a job that says that it is done has done what was asked.
 //! - `recovery`: finds what a dead worker left running: adopts it, or ends it.
 //! - [`reserve`]: what the worker keeps free of memory and disk, and starts nothing without.
 //! - `life`: the lock by which a worker's death is noticed at once.
@@ -41,6 +42,7 @@ pub mod outcome;
 pub mod output;
 mod post;
 pub mod process;
+mod proof;
 mod recovery;
 mod registration;
 pub mod reserve;

@@ -42,15 +42,21 @@ pub fn report(status: &Status, options: &RunOptions, log: &Path) -> Option<Repor
         exit_code: status.exit_code(),
         signal: signal(status),
         message,
-        usage: status.usage.map(|usage| ResourceUsage {
-            user_ms: usage.user_ms,
-            system_ms: usage.system_ms,
-            max_rss_kib: usage.max_rss_kb,
-            read_bytes: usage.read_bytes,
-            written_bytes: usage.written_bytes,
-            memory_peak_bytes: status.memory.and_then(|memory| memory.peak),
-        }),
+        usage: usage(status),
         ..Report::new(outcome, Timestamp::from_millis(status.ended_at))
+    })
+}
+
+/// What the processes of an attempt used.
+pub(crate) fn usage(status: &Status) -> Option<ResourceUsage> {
+    let usage = status.usage?;
+    Some(ResourceUsage {
+        user_ms: usage.user_ms,
+        system_ms: usage.system_ms,
+        max_rss_kib: usage.max_rss_kb,
+        read_bytes: usage.read_bytes,
+        written_bytes: usage.written_bytes,
+        memory_peak_bytes: status.memory.and_then(|memory| memory.peak),
     })
 }
 

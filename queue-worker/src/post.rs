@@ -52,6 +52,11 @@ impl Post {
         &self.directory
     }
 
+    /// The files of a check of the attempt, counted from 0: it is supervised as the attempt is.
+    pub(crate) fn check(&self, number: usize) -> Self {
+        Self::at(&self.path(&format!("check-{number}")))
+    }
+
     // ── The worker's side ───────────────────────────────────────────────────────────────────
 
     /// Puts the spec there, under a lock that the file handed back holds until the last copy of
@@ -109,7 +114,7 @@ impl Post {
         // The status is read after the lock: it is in place before the lock is let go.
         let has_shim = self.has_shim();
         failpoint::hit("adopt.lock_probed");
-        if has_shim? {
+        if has_shim? || self.is_checked()? {
             return Ok(Found::Alive);
         }
         let status = self.status();
@@ -135,6 +140,20 @@ impl Post {
             // What is missing or cannot be removed is no concern of those after it.
             let _ = fs::remove_file(self.path(name));
         }
+    }
+
+    /// Whether a check of the attempt runs in a shim.
+    fn is_checked(&self) -> io::Result<bool> {
+        for number in 0.. {
+            let check = self.check(number);
+            if is_locked(&check.path("lock"))? {
+                return Ok(true);
+            }
+            if !check.directory.exists() {
+                break;
+            }
+        }
+        Ok(false)
     }
 
     /// Whether somebody holds the attempt: its shim, or whoever is just starting its process. Where

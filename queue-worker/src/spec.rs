@@ -199,7 +199,8 @@ fn resolve(
     }
 }
 
-fn write_private(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+/// Writes a file that nobody else can read.
+pub(crate) fn write_private(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -303,6 +304,7 @@ mod tests {
                 options: RunOptions::default(),
                 result: None,
                 answers: Vec::new(),
+                origin: None,
             }
         }
 

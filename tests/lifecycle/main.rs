@@ -12,6 +12,7 @@ mod late_workers;
 mod meddling;
 mod namespaces;
 mod neighbours;
+mod proof;
 mod questions;
 mod reserve;
 mod resources;

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use queue_core::gate::GateName;
 use queue_core::job::{After, JobBody, LimitUse, RunOptions};
+use queue_core::proof::{OnSuspect, Terms};
 use queue_core::question::OnQuestion;
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
@@ -24,13 +25,14 @@ use crate::moment;
 use crate::new_job::agent::{self, AgentArgs, task_of};
 use crate::new_job::budget::{self, BudgetArgs};
 use crate::new_job::parse::{self, AfterArg};
+use crate::new_job::proof::{self, ProofArgs};
 use crate::new_job::{Site, directory, fallback, millis};
 use crate::resolve;
 use crate::selector::Selector;
 
 /// Change jobs that wait
 ///
-/// What is not named stays as it is. --after and --limit take the place of all that the job had. A job that runs or has
+/// What is not named stays as it is. --after, --limit, --check and --expect take the place of all that the job had. A job that runs or has
 /// ended cannot be changed; to run an ended one with other settings, requeue it held: `qcli requeue`, `qcli hold`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -172,6 +174,17 @@ pub(crate) struct Args {
     shell: Option<String>,
 
     #[command(flatten)]
+    proof: ProofArgs,
+
+    /// Check it by nothing any more
+    #[arg(long, conflicts_with_all = ["check", "check_timeout"], help_heading = "Proof")]
+    no_checks: bool,
+
+    /// Expect nothing of it any more
+    #[arg(long, conflicts_with = "expect", help_heading = "Proof")]
+    no_expect: bool,
+
+    #[command(flatten)]
     agent: AgentArgs,
 
     #[command(flatten)]
@@ -286,6 +299,7 @@ impl Args {
             || self.mem.is_some()
             || self.cpu.is_some()
             || self.on_question.is_some()
+            || self.changes_proof()
             || self.shell.is_some()
             || !self.argv.is_empty()
             // What a job has to itself hangs on all of these.
@@ -293,6 +307,10 @@ impl Args {
             || self.share_dir.is_some()
             || self.agent.is_given()
             || self.budget.is_given()
+    }
+
+    fn changes_proof(&self) -> bool {
+        self.proof.is_given() || self.no_checks || self.no_expect
     }
 
     /// The edits of the jobs where each needs its own: what is stored as a whole is read and written back.
@@ -342,8 +360,13 @@ impl Args {
             gates.extend(of_agents);
             (edit.gates, edit.ways) = (Some(gates), Some(ways));
         }
-        if let Some(command) = edit.command.as_ref().or(body.command.as_ref().ok()) {
-            let cwd = edit.cwd.as_ref().unwrap_or(&body.cwd);
+        let command = edit.command.as_ref().or(body.command.as_ref().ok());
+        let cwd = edit.cwd.as_ref().unwrap_or(&body.cwd);
+        if self.changes_proof() || self.cwd.is_some() {
+            let is_agent = matches!(command, Some(Command::Agent(_))) || options.agent.is_some();
+            proof::check_terms(&options, is_agent, Path::new(cwd.as_os_str()))?;
+        }
+        if let Some(command) = command {
             edit.directory = Some(directory::own(command, &options, cwd));
             if self.budget.is_given() {
                 budget::check_parts(command, &options)?;
@@ -363,6 +386,7 @@ impl Args {
             cpu_millis: self.cpu.or(options.cpu_millis),
             share_dir: self.share_dir.unwrap_or(options.share_dir),
             on_question: self.on_question.clone().or(options.on_question),
+            proof: self.proof_over(options.proof.clone()),
             ..options
         }
     }
@@ -380,6 +404,26 @@ fn other_gates(
         gates.retain(|gate| !of_agents.contains(gate));
     }
     Ok(gates)
+}
+
+impl Args {
+    /// The terms of a job after the change.
+    fn proof_over(&self, terms: Terms) -> Terms {
+        let mut terms = self.proof.over(terms);
+        if self.no_checks {
+            terms.checks.clear();
+            terms.check_timeout_ms = None;
+        }
+        if self.no_expect {
+            terms.expect.clear();
+        }
+        // A policy that goes by checks alone goes with them.
+        if terms.is_empty() && terms.on_suspect == Some(OnSuspect::Check) && !self.proof.is_given()
+        {
+            terms.on_suspect = None;
+        }
+        terms
+    }
 }
 
 fn apply(

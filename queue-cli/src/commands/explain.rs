@@ -1,6 +1,7 @@
 //! `qcli explain`: why an attempt was judged as it was, and what follows.
 
 use queue_core::attempt::Attempt;
+use queue_core::proof::Proof;
 use queue_core::store::Detail;
 use queue_core::{Class, JobId, State};
 use queue_worker::agent::facts::Facts;
@@ -15,7 +16,7 @@ use crate::output::time::Times;
 use crate::resolve;
 use crate::selector::Selector;
 use crate::view::next::{self, Next};
-use crate::view::{agent, line};
+use crate::view::{agent, line, proof};
 
 /// Say why an attempt was judged as it was, and what follows
 ///
@@ -56,6 +57,8 @@ struct Answer<'a> {
     rule_outcome: Option<&'static str>,
     rule_note: Option<&'a str>,
     evidence: Option<&'a str>,
+    /// What was found when it said that it is done.
+    proof: Option<&'a Proof>,
     agent: Option<&'a str>,
     cli_version: Option<&'a str>,
     model: Option<&'a str>,
@@ -156,6 +159,7 @@ fn answer<'a>(
         rule_outcome: rule.as_ref().map(|rule| rule.outcome.as_str()),
         rule_note: rule.as_ref().map(|rule| rule.note.as_str()),
         evidence: attempt.evidence.as_deref(),
+        proof: attempt.proof.as_ref(),
         agent: facts.map(|facts| facts.agent.as_str()),
         cli_version: facts.and_then(|facts| facts.cli_version.as_deref()),
         model: facts.and_then(|facts| facts.model.as_deref()),
@@ -183,6 +187,9 @@ fn print(
     fields.add_if("evidence", attempt.evidence.as_deref());
     let message = attempt.message.as_deref();
     fields.add_if("message", message.filter(|_| attempt.evidence.is_none()));
+    if let Some(found) = &attempt.proof {
+        proof::put_proof(&mut fields, found);
+    }
     fields.add_if("exit code", attempt.exit_code.map(|code| code.to_string()));
     fields.add_if("agent", found.facts.as_ref().map(program));
     fields.add_if("session", attempt.session_id.as_deref());

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use queue_core::agent::AgentTask;
 use queue_core::gate::GateName;
 use queue_core::job::{LimitUse, OnConflict, OnLeftover, StartAt, Unique, UniqueWhile, Worktree};
+use queue_core::proof::{Expectation, OnSuspect};
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
 use queue_core::{Command, NewJob};
@@ -23,6 +24,7 @@ use super::budget;
 use super::directory;
 use super::fallback;
 use super::parse::{self, AfterArg};
+use super::proof::{self, ProofArgs};
 use super::worktree::WorktreeArgs;
 use super::{Site, millis};
 use crate::env_file;
@@ -88,6 +90,10 @@ pub(crate) struct Line {
     no_adapter: bool,
     max_cost: Option<Amount>,
     max_tokens: Option<Amount>,
+    check: Option<OneOrMany<String>>,
+    check_timeout: Option<String>,
+    expect: Option<OneOrMany<String>>,
+    on_suspect: Option<OnSuspect>,
 }
 
 /// A job of a line, and the jobs it comes after as they are named there; none where the options are to decide.
@@ -134,6 +140,7 @@ impl Line {
         self.schedule(&mut job, site)?;
         self.bound(&mut job)?;
         self.isolate(&mut job)?;
+        self.prove(&mut job)?;
         fallback::pass_gates(&mut job, site.agents);
         directory::settle(&mut job);
         budget::check(&job)?;
@@ -365,6 +372,34 @@ impl Line {
         }
         job.options.worktree = args.build(Path::new(job.cwd.as_os_str()))?;
         Ok(())
+    }
+}
+
+impl Line {
+    /// Checks and expectations of a line take the place of those that the options say.
+    fn prove(&mut self, job: &mut NewJob) -> Result<(), CliError> {
+        let checks = many(self.check.take());
+        let expect = many(self.expect.take());
+        let said = ProofArgs {
+            check: checks
+                .iter()
+                .map(|line| field("check", parse::check(line)))
+                .collect::<Result<_, _>>()?,
+            check_timeout: match self.check_timeout.take() {
+                Some(text) => Some(field("check_timeout", parse::span(&text))?),
+                None => None,
+            },
+            expect: expect
+                .iter()
+                .map(|text| {
+                    let expectation = Expectation::from_str(text);
+                    field("expect", expectation.map_err(|error| error.to_string()))
+                })
+                .collect::<Result<_, _>>()?,
+            on_suspect: self.on_suspect.take(),
+        };
+        job.options.proof = said.over(std::mem::take(&mut job.options.proof));
+        proof::check(job)
     }
 }
 

@@ -73,6 +73,19 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a line for `sh -c` that checks a job.
+pub(crate) fn check(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err(
+            "an empty line checks nothing: write a command, such as 'cargo test'".to_owned(),
+        );
+    }
+    if text.contains('\0') {
+        return Err("a line with a NUL byte is no command".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// Reads a byte size.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     parse_bytes(text).map_err(with_causes)

@@ -16,6 +16,7 @@ use queue_core::{
     job::{LimitUse, RunOptions},
     ledger::Spent,
     money::Usd,
+    proof::Proof,
     raw_text::{RawText, to_hex},
     store::{Detail, Summary},
     why::Cause,
@@ -355,6 +356,8 @@ pub struct AttemptJson<'a> {
     /// The rule by which an agent's attempt was judged, and the words it went by.
     rule: Option<&'a str>,
     evidence: Option<&'a str>,
+    /// What was found when it said that it is done.
+    proof: Option<&'a Proof>,
     /// What was read of an agent's output.
     agent: Option<&'a Value>,
     log: Option<&'a str>,
@@ -385,6 +388,7 @@ impl<'a> From<&'a Attempt> for AttemptJson<'a> {
             rung: attempt.rung.map(queue_core::agent::Rung::as_str),
             rule: attempt.rule.as_deref(),
             evidence: attempt.evidence.as_deref(),
+            proof: attempt.proof.as_ref(),
             agent: attempt.agent.as_ref(),
             log: log_of(attempt),
         }

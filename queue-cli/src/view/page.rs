@@ -20,7 +20,7 @@ use queue_core::{
     way::Way,
 };
 
-use super::{agent, cause, command, ended, env, json, line, question};
+use super::{agent, cause, command, ended, env, json, line, proof, question};
 use crate::output::{
     color::Role,
     table::{Cell, Column, Fields, Table, truncate},
@@ -55,6 +55,7 @@ pub fn page(detail: &Detail, with_env: bool, times: Times) -> Page {
     put_standing(&mut facts, detail, times);
     put_times(&mut facts, detail, times);
     put_settings(&mut facts, detail);
+    proof::put_refusal(&mut facts, &detail.attempts);
     put_relations(&mut facts, detail);
     if !with_env {
         facts.add_if("environment", env_names(detail));
@@ -272,6 +273,7 @@ fn put_settings(facts: &mut Fields, detail: &Detail) {
         unique.map(|(key, span)| format!("{key} (while {span})")),
     );
     facts.add_if("options", some(&options(&detail.body.options)));
+    proof::put_terms(facts, &detail.body.options.proof);
 }
 
 /// `codex`, with its gates where they are not called so: `claude (claude/work)`.
@@ -329,6 +331,7 @@ fn options(options: &RunOptions) -> Vec<String> {
         on_question,
         worktree,
         agent,
+        proof: _,
     } = options;
     let duration = |name: &str, millis: &Option<u64>| {
         millis.map(|millis| format!("{name} {}", format_duration(Duration::from_millis(millis))))

@@ -98,6 +98,7 @@ pub(super) fn attempt(number: u32, class: Option<Class>, exit_code: Option<i32>)
         agent: None,
         rule: None,
         evidence: None,
+        proof: None,
     }
 }
 
@@ -138,6 +139,7 @@ pub(super) fn failed() -> Detail {
             },
             result: None,
             answers: Vec::new(),
+            origin: None,
         },
         attempts,
         questions: Vec::new(),

@@ -18,7 +18,7 @@ use queue_core::{Class, Command, Timestamp};
 
 use super::bill::{Earlier, bill};
 use super::call::{Call, account, task_of};
-use super::detect::{End, Stopped, judge};
+use super::detect::{End, Judged, Stopped, judge};
 use super::facts::Facts;
 use super::reset_time::machine_zone;
 use super::rules::Rules;
@@ -79,6 +79,8 @@ pub(crate) struct Reading {
     /// How many announcements were seen that a call is tried again, and until when the last one
     /// excuses silence.
     retries: (u32, Option<Instant>),
+    /// Where in the file the log of the agent ends: what stands behind it is not the agent's.
+    ends_at: Option<u64>,
 }
 
 impl Reading {
@@ -122,7 +124,13 @@ impl Reading {
             finished_at: None,
             // Whoever adopts it does not know when the last one came, and gives it its time again.
             retries: (0, None),
+            ends_at: None,
         }
+    }
+
+    /// The agent has ended: what stands in the log behind this place is not its own.
+    pub(crate) fn end_at(&mut self, place: u64) {
+        self.ends_at = Some(place);
     }
 
     /// Reads what was written since the last look.
@@ -133,7 +141,9 @@ impl Reading {
         let has_passed = facts.first_answer && !self.has_passed;
         self.has_passed |= has_passed;
         let over = |most: u32| facts.turns > most.saturating_add(TURNS_OVER);
-        let stop = if facts.finished {
+        let stop = if self.ends_at.is_some() {
+            None
+        } else if facts.finished {
             let since = *self.finished_at.get_or_insert(now);
             (now.duration_since(since) >= self.linger).then_some(StopCause::Finished)
         } else {
@@ -206,8 +216,8 @@ impl Reading {
     }
 
     /// Judges an attempt whose process is gone, after its rest was read. `report` is what the
-    /// process alone came to.
-    pub(crate) fn judge(&self, report: Report, status: &Status, now: Timestamp) -> Report {
+    /// process alone came to. Says also whether it is a success that looks hollow.
+    pub(crate) fn judge(&self, report: Report, status: &Status, now: Timestamp) -> (Report, bool) {
         let rules = match self
             .rules
             .as_deref()
@@ -227,8 +237,9 @@ impl Reading {
             account: self.account.as_deref(),
             can_be_told: self.is_task,
         };
+        let is_suspect = found.outcome == Judged::Suspect;
         let report = verdict::report(report, found, facts, names);
-        within(report, &self.most, &self.spent())
+        (within(report, &self.most, &self.spent()), is_suspect)
     }
 
     fn read(&mut self) {
@@ -240,7 +251,7 @@ impl Reading {
         let Some(source) = &mut self.source else {
             return;
         };
-        loop {
+        while self.ends_at.is_none_or(|end| source.place() < end) {
             match source.next_whole() {
                 Ok(Some(entry)) => match source.offset() {
                     Ok(end) => self.reader.feed_entry(&entry, end),

@@ -63,15 +63,15 @@ pub fn begin(
             resumes: true,
             prompt: match prompt::answered(before.answers, last) {
                 Some(answers) if is_own(last, task) => answers,
-                _ => prompt::resumed(task, last, before),
+                _ => prompt::resumed(task, before, last),
             },
         },
         None => {
             let is_cold = last.rung == Some(Rung::Fresh) && last.class == Some(Class::ContextFull);
             let (rung, prompt) = if is_cold && is_own(last, task) {
-                (Rung::Cold, prompt::cold(task, before))
+                (Rung::Cold, prompt::cold(task, before, last))
             } else {
-                (Rung::Fresh, prompt::fresh(task, last, before))
+                (Rung::Fresh, prompt::fresh(task, before, last))
             };
             Begin {
                 rung,
@@ -169,6 +169,7 @@ mod tests {
             agent: None,
             rule: None,
             evidence: None,
+            proof: None,
         }
     }
 

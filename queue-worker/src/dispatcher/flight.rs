@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use queue_core::attempt::Report;
 use queue_core::job::{Command, JobBody, PROCESS};
+use queue_core::proof::{Proof, unproven};
 use queue_core::store::{Claimed, Cycle, Cycled};
 use queue_core::{Clock, Error, Fence, JobId, State, Store, failpoint};
 
@@ -70,6 +71,8 @@ pub(super) struct Ready {
     pub(super) call: Option<Box<Call>>,
     /// Why it is not started after all.
     pub(super) refused: Option<Box<Report>>,
+    /// What said no to the attempt before, with what it printed.
+    pub(super) complaint: Option<String>,
     /// Its cancel was asked for between the claim and now.
     pub(super) is_cancelled: bool,
 }
@@ -86,6 +89,7 @@ impl Ready {
             body,
             call,
             refused,
+            complaint: None,
             is_cancelled: false,
         }
     }
@@ -161,12 +165,16 @@ impl Flight {
             let instead_of = body
                 .as_mut()
                 .and_then(|body| ways::choose(body, claimed.way.as_deref()));
-            match self.call(&claimed, body.as_ref(), instead_of.as_deref()) {
-                Ok(Called::Ready(call)) => ready.push(Ready::new(claimed, body, call, None)),
-                Ok(Called::Ended(report)) => {
+            let called = self.call(&claimed, body.as_ref(), instead_of.as_deref());
+            match called.and_then(|called| Ok((called, self.complaint(body.as_ref())?))) {
+                Ok((Called::Ready(call), complaint)) => ready.push(Ready {
+                    complaint,
+                    ..Ready::new(claimed, body, call, None)
+                }),
+                Ok((Called::Ended(report), _)) => {
                     ready.push(Ready::new(claimed, body, None, Some(report)));
                 }
-                Ok(Called::Lost) => {}
+                Ok((Called::Lost, _)) => {}
                 Err(error) => {
                     failure = Some(error);
                     unread.push(claimed);
@@ -200,6 +208,15 @@ impl Flight {
             body,
             instead_of,
         )
+    }
+
+    /// What said no to the last attempt of a job that had something to prove.
+    fn complaint(&self, body: Option<&JobBody>) -> Result<Option<String>, Error> {
+        let Some(body) = body.filter(|body| !body.options.proof.is_empty()) else {
+            return Ok(None);
+        };
+        let detail = self.store.detail(body.id, &self.clock.now())?;
+        Ok(unproven(&detail.attempts).and_then(Proof::complaint))
     }
 
     /// What an adopted job runs now, and what its attempt goes on from, where it calls an agent.

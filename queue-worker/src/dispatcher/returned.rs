@@ -14,6 +14,7 @@ use crate::attempt::Concluded;
 use crate::checkpoint_file::CheckpointFile;
 use crate::outcome::{self, report_broken};
 use crate::post::Post;
+use crate::proof::beginning;
 use crate::recovery::Recovered;
 
 impl Dispatcher {
@@ -69,6 +70,7 @@ impl Dispatcher {
         if let Some(facts) = concluded.facts {
             self.outbox.set_facts(fence, facts);
         }
+        report.origin = concluded.origin;
         self.outbox.ended.push((fence, report));
     }
 
@@ -82,6 +84,7 @@ impl Dispatcher {
             started: None,
             checkpoint: None,
             facts: None,
+            origin: self.origin_of(fence),
             shortage: None,
         }
     }
@@ -104,8 +107,9 @@ impl Dispatcher {
             return;
         };
         match found {
-            // The thread that follows an agent reads its log to the end, and judges it by that.
-            Recovered::Ended(_) if adopted.calls_agent() => {
+            // The thread that follows an agent reads its log to the end, and judges it by that; one
+            // that follows a job with terms has it prove what it says.
+            Recovered::Ended(_) if adopted.is_judged() => {
                 if let Some(adopted) = self.orphans.remove(&fence) {
                     self.follow(fence, &adopted);
                 }
@@ -155,7 +159,13 @@ impl Dispatcher {
         Report::new(outcome, self.clock.now().wall)
     }
 
-    fn end_orphan(&mut self, fence: Fence, report: Report) {
+    /// What was there when a job first began, as it lies in the run directory of its attempt.
+    fn origin_of(&self, fence: Fence) -> Option<serde_json::Value> {
+        beginning::origin_in(&self.layout.run_directory(fence.job, fence.epoch))
+    }
+
+    fn end_orphan(&mut self, fence: Fence, mut report: Report) {
+        report.origin = self.origin_of(fence);
         let path = self.layout.checkpoint(fence.job, fence.epoch);
         if let Some(value) = CheckpointFile::left_at(&path).last_look() {
             self.outbox.set_checkpoint(fence, value);

@@ -257,6 +257,7 @@ impl Dispatcher {
             body,
             call,
             refused,
+            complaint,
             is_cancelled,
         } = ready;
         let fence = claimed.lease.fence();
@@ -300,6 +301,7 @@ impl Dispatcher {
             call,
             reading: slot.reading.clone(),
             config: self.config.clone(),
+            complaint,
             saved: claimed.checkpoint,
             layout: self.layout.clone(),
             groups: self.groups.clone(),
@@ -353,6 +355,7 @@ impl Dispatcher {
             body,
             reading: slot.reading.clone(),
             config: self.config.clone(),
+            complaint: None,
             saved: None,
             layout: self.layout.clone(),
             groups: self.groups.clone(),

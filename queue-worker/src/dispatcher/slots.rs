@@ -216,10 +216,13 @@ impl Slots {
 }
 
 impl Adopted {
-    /// Whether what it wrote says how it ended.
-    pub(super) fn calls_agent(&self) -> bool {
+    /// Whether its status does not say all of how it ended: what an agent wrote does, and what the
+    /// job has to prove.
+    pub(super) fn is_judged(&self) -> bool {
         self.body.as_ref().is_some_and(|body| {
-            body.options.agent.is_some() || matches!(body.command, Ok(Command::Agent(_)))
+            body.options.agent.is_some()
+                || matches!(body.command, Ok(Command::Agent(_)))
+                || !body.options.proof.is_empty()
         })
     }
 }

@@ -52,6 +52,14 @@ impl Reader {
         Self::at_offset(File::open(path)?, offset)
     }
 
+    /// Opens the log at `path` at a place in the file that was its end at some time.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(crate) fn open_at_place(path: &Path, place: u64) -> io::Result<Self> {
+        Ok(Self::new(File::open(path)?, place))
+    }
+
     /// Opens the log at `path` at the last `lines` lines (of `only` that stream, if given).
     ///
     /// A line that was written in parts, with lines of the other stream between them, may come
@@ -86,6 +94,11 @@ impl Reader {
         };
         self.shift = Some(shift);
         Ok(self.place + shift)
+    }
+
+    /// Where in the file the next entry begins.
+    pub(crate) fn place(&self) -> u64 {
+        self.place
     }
 
     fn new(file: File, place: u64) -> Self {

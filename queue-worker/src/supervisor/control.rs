@@ -194,6 +194,16 @@ impl Control {
         }
     }
 
+    /// Forgets that an agent was asked to end after it had said that it is done: what is run next
+    /// was not asked. Any other stop stays.
+    pub(crate) fn forget_finish(&self) {
+        let mut snapshot = self.lock();
+        if snapshot.stop_cause == Some(StopCause::Finished) {
+            snapshot.stop_cause = None;
+            snapshot.stops = 0;
+        }
+    }
+
     /// Leaves the attempt to go on without this worker, if it is one that can.
     pub fn let_go(&self) {
         self.lock().is_let_go = true;

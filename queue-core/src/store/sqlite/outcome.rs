@@ -262,6 +262,7 @@ fn write_attempt(
             },
             ":rule": report.rule,
             ":evidence": report.evidence,
+            ":proof": report.proof.as_ref().map(serde_json::to_string).transpose()?,
             ":user_ms": report.usage.map(|usage| whole(usage.user_ms)),
             ":system_ms": report.usage.map(|usage| whole(usage.system_ms)),
             ":max_rss_kib": report.usage.map(|usage| whole(usage.max_rss_kib)),
@@ -278,6 +279,12 @@ fn write_attempt(
         tx.run(
             sql::SET_RESULT,
             named_params! {":job": after.id.0, ":result": serde_json::to_string(result)?},
+        )?;
+    }
+    if let Some(origin) = &report.origin {
+        tx.run(
+            sql::SET_ORIGIN,
+            named_params! {":job": after.id.0, ":origin": serde_json::to_string(origin)?},
         )?;
     }
     if is_counted {

@@ -140,6 +140,9 @@ pub(super) fn body(row: &Row<'_>) -> rusqlite::Result<JobBody> {
             .get::<_, Option<String>>("result")?
             .and_then(|text| serde_json::from_str(&text).ok()),
         answers: Vec::new(),
+        origin: row
+            .get::<_, Option<String>>("origin")?
+            .and_then(|text| serde_json::from_str(&text).ok()),
     })
 }
 
@@ -187,6 +190,9 @@ pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
             .and_then(|text| serde_json::from_str(&text).ok()),
         rule: row.get("rule")?,
         evidence: row.get("evidence")?,
+        proof: row
+            .get::<_, Option<String>>("proof")?
+            .and_then(|text| serde_json::from_str(&text).ok()),
     })
 }
 

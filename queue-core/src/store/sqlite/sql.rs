@@ -140,6 +140,7 @@ statements! {
     SET_LANE = "set_lane",
     SET_PLACE = "set_place",
     SET_QUEUE = "set_queue",
+    SET_ORIGIN = "set_origin",
     SET_RESULT = "set_result",
     SET_SHORTAGE = "set_shortage",
     SET_WAITING_ON = "set_waiting_on",

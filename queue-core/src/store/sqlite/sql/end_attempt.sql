@@ -9,6 +9,7 @@ update attempt
        message = :message,
        rule = :rule,
        evidence = :evidence,
+       proof = :proof,
        user_ms = :user_ms,
        system_ms = :system_ms,
        max_rss_kib = :max_rss_kib,
