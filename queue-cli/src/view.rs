@@ -10,6 +10,7 @@ pub mod command;
 pub mod ended;
 pub mod env;
 pub mod json;
+pub(crate) mod ladder;
 pub mod line;
 pub mod next;
 pub mod page;

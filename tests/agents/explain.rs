@@ -1,5 +1,6 @@
 //! `qcli explain`: why an attempt was judged as it was, and what follows.
 
+use serde_json::json;
 use support::{test_env, wait_until};
 
 use crate::scene::with_agent;
@@ -30,6 +31,11 @@ fn a_limit_is_explained_by_its_rule_and_the_gate_that_is_waited_for() {
         "{text}"
     );
     assert_eq!(next["remedies"][0], "qcli gate open claude");
+    let session = told["session_id"].as_str().unwrap();
+    let begins = json!([{"by": "claude", "rung": "resume", "session_id": session}]);
+    assert_eq!(told["next_begins"], begins);
+    let words = format!("The next attempt of claude goes on with session {session} (resume).");
+    assert_eq!(told["next"][1]["text"], words);
     // Programs get exact times, on a terminal too.
     let on_terminal = env.on_terminal(200, &["explain", &id, "--json"]);
     let on_terminal: serde_json::Value = serde_json::from_str(&on_terminal).unwrap();
@@ -104,4 +110,40 @@ fn a_plain_command_is_explained_by_its_class() {
         told["rule"].is_null() && told["agent"].is_null(),
         "{told:#}"
     );
+}
+
+/// Ends as Claude Code does whose conversation is full.
+const FULL: &str = r#"full() {
+    init
+    echo "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"terminal_reason\":\"prompt_too_long\",\"api_error_status\":400,\"num_turns\":1,\"total_cost_usd\":0,\"result\":\"Prompt is too long\",\"session_id\":\"$s\"}"
+    exit 1
+}
+"#;
+
+#[test]
+fn what_is_explained_of_the_next_attempt_is_how_it_begins() {
+    let lines = format!("{FULL}case $n in 1) exit 1;; 2) full;; esac; ok");
+    let env = with_agent(test_env!(), "claude", &lines);
+    let job = env.enqueue(&[
+        "--agent",
+        "claude",
+        "--prompt",
+        "x",
+        "--backoff",
+        "fixed:1h",
+    ]);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        env.drain();
+        told.push(env.json(&["explain"])["next_begins"][0]["rung"].clone());
+        env.qcli(&["release", "1"]).ok();
+    }
+    env.drain();
+    let attempts = env.show(job)["attempts"].clone();
+    assert_eq!(
+        told,
+        [attempts[1]["rung"].clone(), attempts[2]["rung"].clone()]
+    );
+    assert_eq!(told, ["resume", "fresh"]);
+    assert_eq!(env.json(&["explain"])["next_begins"], json!([]));
 }

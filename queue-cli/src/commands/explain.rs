@@ -15,6 +15,7 @@ use crate::output::table::Fields;
 use crate::output::time::Times;
 use crate::resolve;
 use crate::selector::Selector;
+use crate::view::ladder::{self, NextBegin};
 use crate::view::next::{self, Next};
 use crate::view::{agent, line, proof};
 
@@ -22,7 +23,7 @@ use crate::view::{agent, line, proof};
 ///
 /// Of the last attempt that has ended, unless `--attempt` names another: what it came to, the rule that decided and why
 /// there is one, the words that the rule went by, and the agent with its version and session. Then what follows: when the
-/// next attempt starts, which gate it waits for, and what to type. The rule's own words are those of today's rules.
+/// next attempt starts, which gate it waits for, whether it goes on with the session, and what to type. The rule's own words are those of today's rules.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qcli explain 42
@@ -66,6 +67,8 @@ struct Answer<'a> {
     rung: Option<&'static str>,
     log: Option<&'a str>,
     next: &'a [Next],
+    /// How the next attempt of an agent would begin.
+    next_begins: &'a [NextBegin],
 }
 
 /// What is known of one attempt.
@@ -96,9 +99,11 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<ExitCode, CliErr
         true => Times::new(context.out.times().now(), false),
         false => context.out.times(),
     };
-    let next = next::after(&detail, attempt, is_suspect, times);
+    let mut next = next::after(&detail, attempt, is_suspect, times);
+    let begins = ladder::next(&detail, &context.agents);
+    next.extend(begins.iter().map(|begin| Next::new(begin.words(), [])));
     if context.out.is_json() {
-        let answer = answer(&detail, &found, &next, context);
+        let answer = answer(&detail, &found, (&next, &begins), context);
         context.out.json(&answer)?;
     } else {
         print(&detail, &found, &next, context)?;
@@ -135,7 +140,7 @@ fn rule(attempt: &Attempt, context: &Context) -> Result<Option<Rule>, CliError> 
 fn answer<'a>(
     detail: &'a Detail,
     found: &'a Judgement<'_>,
-    next: &'a [Next],
+    (next, next_begins): (&'a [Next], &'a [NextBegin]),
     context: &Context,
 ) -> Answer<'a> {
     let Judgement {
@@ -167,6 +172,7 @@ fn answer<'a>(
         rung: attempt.rung.map(queue_core::agent::Rung::as_str),
         log: attempt.process.as_ref().map(|it| it.log.as_str()),
         next,
+        next_begins,
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Next {
 }
 
 impl Next {
-    fn new(text: impl Into<String>, remedies: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>, remedies: impl IntoIterator<Item = String>) -> Self {
         Self {
             text: text.into(),
             remedies: remedies.into_iter().collect(),
