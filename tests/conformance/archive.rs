@@ -2,13 +2,14 @@
 
 use queue_core::{
     Class, Error, JobId, NewJob, State, WorkerId,
+    gate::CloseGate,
     job::{After, ParentEnd},
     queue::QueueChange,
     store::{Archived, Imported, ImportedSettings, SettingsResult, Shared},
     why::Cause,
 };
-use std::num::NonZeroU32;
-use support::{HOUR, MANY, TestQueue, job, quota};
+use std::{num::NonZeroU32, time::Duration};
+use support::{HOUR, MANY, SECOND, TestQueue, job, quota};
 
 fn export(q: &TestQueue) -> Vec<Archived> {
     q.store().export(JobId(0), MANY).unwrap()
@@ -188,16 +189,31 @@ fn with_settings() -> TestQueue {
     q.set_limit("unused", "1/s", 1);
     let two = NonZeroU32::new(2).unwrap();
     store.set_key("repo", two, &now).unwrap();
+    let gate = "claude".parse().unwrap();
+    store.set_gate(&gate, 10 * SECOND, &now).unwrap();
+    let closed = CloseGate {
+        until: None,
+        why: None,
+        by: "a person".to_owned(),
+    };
+    store.close_gate(&gate, &closed, &now).unwrap();
     q.enqueue_many(
         2,
         &NewJob {
             queue: "nightly".to_owned(),
             limits: vec!["api=4".parse().unwrap()],
             concurrency_key: Some("repo".to_owned()),
+            gates: vec![gate],
             ..job("x")
         },
     );
     q
+}
+
+fn stagger(q: &TestQueue) -> Option<Duration> {
+    let gates = q.store().gates().unwrap();
+    assert!(gates.iter().all(|one| one.gate.closing().is_none()));
+    gates.first().map(|one| one.gate.stagger)
 }
 
 fn results(settings: &[ImportedSettings]) -> Vec<(Shared, &str, SettingsResult)> {
@@ -216,6 +232,7 @@ fn the_settings_that_jobs_use_go_along_and_no_others() {
         [
             (Shared::Queue, "nightly", SettingsResult::Added),
             (Shared::Limit, "api", SettingsResult::Added),
+            (Shared::Gate, "claude", SettingsResult::Added),
             (Shared::ConcurrencyKey, "repo", SettingsResult::Added),
         ]
     );
@@ -232,6 +249,7 @@ fn the_settings_that_jobs_use_go_along_and_no_others() {
     assert_eq!((limits[0].quota, limits[0].spent), (quota("60/min", 10), 0));
     let keys = here.keys().unwrap();
     assert_eq!((keys[0].key.as_str(), keys[0].places.get()), ("repo", 2));
+    assert_eq!(stagger(&new), Some(10 * SECOND));
     let again = new.store().import(export(&old), &new.now()).unwrap();
     assert_eq!(again.settings, [], "nothing was added, so nothing is used");
     new.examine();
@@ -250,12 +268,15 @@ fn what_is_set_here_is_never_changed_by_an_import() {
         .unwrap();
     let two = NonZeroU32::new(2).unwrap();
     new.store().set_key("repo", two, &new.now()).unwrap();
+    let gate = "claude".parse().unwrap();
+    new.store().set_gate(&gate, SECOND, &new.now()).unwrap();
     let brought = new.store().import(export(&old), &new.now()).unwrap();
     assert_eq!(
         results(&brought.settings),
         [
             (Shared::Queue, "nightly", SettingsResult::Kept),
             (Shared::Limit, "api", SettingsResult::Kept),
+            (Shared::Gate, "claude", SettingsResult::Kept),
             (Shared::ConcurrencyKey, "repo", SettingsResult::Same),
         ]
     );
@@ -266,6 +287,7 @@ fn what_is_set_here_is_never_changed_by_an_import() {
     );
     let limits = new.store().limits(&new.now()).unwrap();
     assert_eq!(limits[0].quota, quota("5/s", 7));
+    assert_eq!(stagger(&new), Some(SECOND));
     assert!(new.try_claim("a").is_some());
 }
 
@@ -273,7 +295,7 @@ fn what_is_set_here_is_never_changed_by_an_import() {
 fn an_export_without_settings_is_still_taken_and_refused_only_for_want_of_a_limit() {
     let mut archived = export(&with_settings());
     for one in &mut archived {
-        for table in ["queue", "limit_bucket", "concurrency_key"] {
+        for table in ["queue", "limit_bucket", "concurrency_key", "gate"] {
             assert!(one.rows.remove(table).is_some(), "{table}");
         }
     }

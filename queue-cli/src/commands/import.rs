@@ -17,7 +17,7 @@ use crate::output::json_problem;
 /// Add the jobs that `qcli export` printed
 ///
 /// Jobs come with their history, under their own number where that is free. A job that is here already is left as it is,
-/// so importing a file twice adds nothing. The queues, limits and concurrency keys that the jobs use come along where
+/// so importing a file twice adds nothing. The queues, limits, gates and concurrency keys that the jobs use come along where
 /// this store has none of that name; what is set here is never changed. Every line is read before the first job is added.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -73,6 +73,7 @@ fn tell(context: &mut Context, settings: &ImportedSettings) {
     let (what, look) = match settings.of {
         Shared::Queue => ("queue", "qcli queue list"),
         Shared::Limit => ("limit", "qcli limit list"),
+        Shared::Gate => ("gate", "qcli gate list"),
         Shared::ConcurrencyKey => ("concurrency key", "qcli limit list"),
     };
     let name = &settings.name;
@@ -89,6 +90,7 @@ fn settings_json(settings: &ImportedSettings) -> Value {
     let of = match settings.of {
         Shared::Queue => "queue",
         Shared::Limit => "limit",
+        Shared::Gate => "gate",
         Shared::ConcurrencyKey => "concurrency_key",
     };
     let result = match settings.result {

@@ -7,8 +7,8 @@
 use crate::job::JobId;
 use std::collections::BTreeMap;
 
-/// A job with its history, and the settings of the queue, the limits and the concurrency key that
-/// it uses. Its JSON is the format of `qcli export`.
+/// A job with its history, and the settings of the queue, the limits, the gates and the concurrency
+/// key that it uses. Its JSON is the format of `qcli export`.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Archived {
     /// The version of this format.
@@ -35,7 +35,7 @@ pub enum Imported {
     Existing(JobId),
 }
 
-/// What became of the settings of one queue, limit or concurrency key.
+/// What became of the settings of one queue, limit, gate or concurrency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedSettings {
     /// What they are of.
@@ -53,6 +53,8 @@ pub enum Shared {
     Queue,
     /// A limit.
     Limit,
+    /// A gate: how far apart jobs start that pass it.
+    Gate,
     /// A concurrency key.
     ConcurrencyKey,
 }

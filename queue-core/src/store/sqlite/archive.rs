@@ -94,9 +94,12 @@ fn export_one(c: &Connection, id: i64) -> Done<Archived> {
     {
         job.retain(|column, _| !LEFT_BEHIND.contains(&column.as_str()));
         job.insert("limits".to_owned(), serde_json::to_value(&limits)?);
+        let passed: Vec<_> = (ways.iter().flat_map(|way| &way.gates))
+            .chain(&gates)
+            .collect();
         job.insert("gates".to_owned(), serde_json::to_value(&gates)?);
         job.insert("ways".to_owned(), serde_json::to_value(&ways)?);
-        for (table, rows) in settings::export(c, job, &limits)? {
+        for (table, rows) in settings::export(c, job, &limits, &passed)? {
             tables.insert(table.to_owned(), rows);
         }
     }

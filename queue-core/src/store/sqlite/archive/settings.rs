@@ -1,20 +1,24 @@
-//! The settings that go along with a job: of its queue, its limits and its concurrency key.
+//! The settings that go along with a job: of its queue, its limits, its gates and its concurrency key.
 //!
 //! Each job carries those it uses, so that any part of a file can be imported by itself. What is
 //! set here already is never touched: the jobs that are here rely on it. How full a bucket is and
-//! how often it was used stays with the store that it belongs to.
+//! how often it was used stays with the store that it belongs to, and so does what closed a gate.
 
 use super::{Row, all_rows, insert};
 use crate::{
+    gate::GateName,
     job::LimitUse,
     store::{
         Archived, ImportedSettings, SettingsResult, Shared,
-        sqlite::{fault::Done, limits, queues, tx::Tx},
+        sqlite::{fault::Done, gates, limits, queues, tx::Tx},
     },
 };
 use rusqlite::Connection;
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 /// Where the settings of something stand.
 struct Place {
@@ -39,6 +43,27 @@ const PLACES: &[Place] = &[
         left_behind: &["tat_ns", "spent", "created_at"],
     },
     Place {
+        of: Shared::Gate,
+        table: "gate",
+        key: "name",
+        left_behind: &[
+            "stand",
+            "reason",
+            "until",
+            "since",
+            "evidence",
+            "set_by",
+            "tries",
+            "probe_job",
+            "probe_epoch",
+            "probe_holder",
+            "probe_since",
+            "last_start",
+            "passed_at",
+            "failures",
+        ],
+    },
+    Place {
         of: Shared::ConcurrencyKey,
         table: "concurrency_key",
         key: "key",
@@ -53,7 +78,8 @@ impl Place {
         if let Some(row) = &mut row {
             row.retain(|column, _| !self.left_behind.contains(&column.as_str()));
         }
-        Ok(row)
+        // Of a gate that nobody set there is a row as soon as something happened to it.
+        Ok(row.filter(|row| self.of != Shared::Gate || stagger(row) != Some(0)))
     }
 }
 
@@ -87,6 +113,7 @@ pub(super) fn export(
     c: &Connection,
     job: &Row,
     limits: &[LimitUse],
+    gates: &[&GateName],
 ) -> Done<Vec<(&'static str, Vec<Row>)>> {
     let text = |column: &str| job.get(column).and_then(Json::as_str).unwrap_or_default();
     let mut tables = Vec::new();
@@ -94,6 +121,7 @@ pub(super) fn export(
         let names: Vec<&str> = match place.of {
             Shared::Queue => vec![text("queue")],
             Shared::Limit => limits.iter().map(|limit| limit.name.as_str()).collect(),
+            Shared::Gate => gates.iter().map(|gate| gate.as_str()).collect(),
             Shared::ConcurrencyKey => vec![text("concurrency_key")],
         };
         let mut rows = Vec::new();
@@ -128,6 +156,9 @@ pub(super) fn import(tx: &Tx<'_>, archived: &Archived, brought: &mut Brought) ->
 }
 
 fn add(tx: &Tx<'_>, place: &Place, name: &str, row: &Row) -> Done<()> {
+    if place.of == Shared::Gate {
+        return set_stagger(tx, name, row);
+    }
     let mut row = row.clone();
     row.retain(|column, _| !place.left_behind.contains(&column.as_str()));
     if place.left_behind.contains(&"created_at") {
@@ -141,8 +172,23 @@ fn add(tx: &Tx<'_>, place: &Place, name: &str, row: &Row) -> Done<()> {
         Shared::ConcurrencyKey => {
             queues::keys(tx.connection())?;
         }
+        Shared::Gate => {}
     }
     Ok(())
+}
+
+/// How far apart jobs start that pass the gate, in milliseconds.
+fn stagger(row: &Row) -> Option<u64> {
+    row.get("stagger_ms").and_then(Json::as_u64)
+}
+
+/// Sets how far apart jobs start here. Whether the gate is closed is no matter of other stores.
+fn set_stagger(tx: &Tx<'_>, name: &str, row: &Row) -> Done<()> {
+    let name: GateName = name.parse().map_err(|_| super::unreadable("gate"))?;
+    let millis = stagger(row).ok_or_else(|| super::unreadable("stagger_ms"))?;
+    gates::change(tx, &name, |gate| {
+        gate.stagger = Duration::from_millis(millis);
+    })
 }
 
 /// Whether what came along is what is set here. Since when a queue is paused makes no difference.
