@@ -149,3 +149,23 @@ fn gates_travel_with_the_job() {
     let there = env.json(&["--db", "other.db", "show", "1"]);
     assert_eq!(there["gates"], json!(["codex"]));
 }
+
+#[test]
+fn gates_are_listed_a_line_each_for_programs() {
+    let env = support::test_env!();
+    env.qcli(&["gate", "close", "claude"]).ok();
+    env.qcli(&["gate", "set", "codex", "--stagger", "10s"]).ok();
+    let lines = env.qcli(&["gate", "list", "--jsonl"]).ok().json_lines();
+    let named: Vec<_> = lines
+        .iter()
+        .map(|gate| (&gate["name"], &gate["state"]))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            (&json!("claude"), &json!("closed")),
+            (&json!("codex"), &json!("open"))
+        ]
+    );
+    assert_eq!(lines[1]["stagger_ms"], 10_000);
+}

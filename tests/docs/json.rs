@@ -96,3 +96,15 @@ fn the_page_names_every_field_of_an_explanation() {
     let told = without_schema(fields(&env.json(&["explain"])));
     assert_eq!(told, named("An explanation"));
 }
+
+#[test]
+fn the_page_names_every_field_of_a_gate() {
+    let env = support::test_env!();
+    let closed = env.json(&["gate", "close", "claude"]);
+    let listed = env.qcli(&["gate", "list", "--jsonl"]).ok().json_lines();
+    assert_eq!(fields(&listed[0]), fields(&closed));
+    let of_status = env.json(&["status"])["gates"][0].clone();
+    for gate in [closed, of_status] {
+        assert_eq!(without_schema(fields(&gate)), named("A gate"));
+    }
+}

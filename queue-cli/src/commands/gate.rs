@@ -39,7 +39,11 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum GateVerb {
     /// Show all gates, how they stand, and how many jobs wait
-    List,
+    List {
+        /// Print a gate per line, each a JSON object
+        #[arg(long)]
+        jsonl: bool,
+    },
     /// Let jobs start again, whatever closed the gate
     Open {
         /// Its name
@@ -81,8 +85,8 @@ struct CloseArgs {
 
 /// Runs the verb; none means `list`.
 pub(crate) fn run(args: Args, context: &mut Context) -> Result<ExitCode, CliError> {
-    match args.verb.unwrap_or(GateVerb::List) {
-        GateVerb::List => list(context)?,
+    match args.verb.unwrap_or(GateVerb::List { jsonl: false }) {
+        GateVerb::List { jsonl } => list(context, jsonl)?,
         GateVerb::Open { name } => {
             let status = context.existing_store()?.open_gate(&name, &context.now())?;
             say(context, &status)?;
@@ -97,9 +101,13 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<ExitCode, CliErro
     Ok(ExitCode::Ok)
 }
 
-fn list(context: &mut Context) -> Result<(), CliError> {
+fn list(context: &mut Context, jsonl: bool) -> Result<(), CliError> {
     let gates = context.existing_store()?.gates()?;
     let now = context.now().wall;
+    if jsonl {
+        let mut lines = gates.iter().map(|gate| gate_json(gate, now));
+        return lines.try_for_each(|gate| context.out.json_line(&gate));
+    }
     if context.out.is_json() {
         let gates: Vec<_> = gates.iter().map(|gate| gate_json(gate, now)).collect();
         return context.out.json(&json!({ "gates": gates }));
