@@ -2,11 +2,12 @@
 //!
 //! `rows` plays each scenario in `tests/fixtures/agents` and judges its log; `corpus` judges endings as
 //! they were captured; `reading` cuts the same bytes in every way. `start`, `sessions`, `questions`, `limits`,
-//! `fallback`, `directories` and `ending` have jobs of agents done by workers, `budget` bounds what they cost,
+//! `crowds`, `fallback`, `directories` and `ending` have jobs of agents done by workers, `budget` bounds what they cost,
 //! `explain` asks why they were judged so, and `saying` reads what they said.
 
 mod budget;
 mod corpus;
+mod crowds;
 mod directories;
 mod ending;
 mod explain;

@@ -12,6 +12,7 @@ mod broken;
 mod bucket;
 mod crowd;
 mod full_disk;
+mod full_tree;
 mod killed;
 mod large;
 mod locked;
