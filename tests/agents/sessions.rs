@@ -1,6 +1,9 @@
 //! What becomes of a session over several attempts, and when several jobs want one.
 
-use support::{test_env, wait_until};
+use std::fs;
+
+use serde_json::Value;
+use support::{fake_agents, fixture, test_env, wait_until};
 
 use crate::scene::{calls, with_agent};
 
@@ -112,4 +115,44 @@ fn a_session_has_one_live_holder() {
     env.qcli(&["wait", &second.to_string()]).ok();
     assert_eq!(calls(&env)[1].value("--resume"), Some(ask[5]));
     drop(worker);
+}
+
+#[test]
+fn a_session_is_gone_on_with_in_the_worktree_where_it_began() {
+    // W9: a session belongs to its directory; from another one it cannot be found.
+    let env = test_env!();
+    let agents = fake_agents!(env.root().join("agents"));
+    let ok = fs::read_to_string(fixture("claude-ok.toml")).unwrap();
+    let (_, done) = ok.split_once("[[run]]").unwrap();
+    agents.act_out(
+        "claude",
+        &format!("[[run]]\nexit = 1\nsteps = []\n[[run]]{done}"),
+    );
+    let env = env.with("PATH", &agents.path());
+    let git = |args: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        let identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
+        git.args(identity).args(args).current_dir(env.work());
+        assert!(git.status().unwrap().success(), "git {args:?}");
+    };
+    git(&["init", "--quiet"]);
+    git(&["commit", "--quiet", "--allow-empty", "-m", "start"]);
+    let ask = ["--agent", "claude", "--prompt", "x", "--backoff", "none"];
+    let job = env.enqueue(&[&ask[..], &["--worktree"]].concat());
+    env.qcli(&["work", "--drain=all"]).ok();
+    let shown = env.show(job);
+    assert_eq!(shown["state"], "completed", "{shown:#}");
+    assert_eq!(
+        shown["directory"],
+        Value::Null,
+        "it needs no turn of its own"
+    );
+    let starts = agents.starts();
+    assert_eq!(starts.len(), 2);
+    assert_eq!(starts[0]["cwd"], starts[1]["cwd"]);
+    assert_eq!(starts[0]["cwd"], shown["worktree"]["path"]);
+    assert_eq!(
+        (&starts[1]["session"], &starts[1]["resumed"]),
+        (&starts[0]["session"], &true.into())
+    );
 }

@@ -59,3 +59,33 @@ fn assert_promises(page: &str) -> usize {
     }
     sections.len()
 }
+
+/// The letters of the collected failures of others that have to do with agents.
+const PITFALLS: [&str; 17] = [
+    "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "A1", "A2", "A3", "A4", "A5", "A6", "A8",
+    "T24",
+];
+
+#[test]
+fn every_pitfall_is_kept_out_by_tests_that_exist() {
+    let page = pages::read("docs/pitfalls.md");
+    let tests = suite(&pages::root().join("tests"));
+    let name = Regex::new("`([a-z][a-z0-9]*(?:_[a-z0-9]+){3,})`").expect("it is a constant");
+    for named in name.captures_iter(&page) {
+        let is_there = tests.contains(&format!("fn {}(", &named[1]));
+        assert!(is_there, "there is no test {}", &named[1]);
+    }
+    for letter in PITFALLS {
+        let begins = |line: &&str| line.starts_with(&format!("| {letter} |"));
+        let line = page.lines().find(begins);
+        let line = line.unwrap_or_else(|| panic!("{letter} is not there"));
+        assert!(name.is_match(line), "{letter} names no test");
+        // The letter stands beside the test, so that who changes it knows what it guards.
+        let beside =
+            Regex::new(&format!(r"// .*\b{letter}\b|//[/!].*\b{letter}\b")).expect("it is one");
+        assert!(
+            beside.is_match(&tests),
+            "no test says that it guards {letter}"
+        );
+    }
+}
