@@ -13,6 +13,7 @@ mod cancel;
 mod checkpoint;
 mod completions;
 mod config;
+mod cost;
 mod diff;
 mod discard;
 mod doctor;
@@ -94,6 +95,7 @@ pub(crate) enum Verb {
     Explain(explain::Args),
     Failed(failed::Args),
     Stats(stats::Args),
+    Cost(cost::Args),
     Work(work::Args),
     Workers(workers::Args),
     #[command(visible_alias = "retry")]
@@ -152,6 +154,7 @@ pub(crate) fn run(verb: Option<Verb>, context: &mut Context) -> Result<ExitCode,
         Verb::Explain(args) => explain::run(&args, context),
         Verb::Failed(args) => failed::run(&args, context),
         Verb::Stats(args) => stats::run(&args, context),
+        Verb::Cost(args) => cost::run(args, context),
         Verb::Work(args) => work::run(&args.work, context),
         Verb::Workers(args) => workers::run(&args, context),
         Verb::Requeue(args) => requeue::run(args, context),

@@ -5,7 +5,7 @@
 //! - the nouns: [`job`], [`agent`], [`attempt`], [`proof`], [`lease`], [`checkpoint`], [`question`],
 //!   [`queue`], [`limit`], [`ledger`], [`worker`];
 //! - the decisions, plain functions without input or output: [`state`], [`retry`], [`bucket`],
-//!   [`gate`], [`budget`], [`why`];
+//!   [`gate`], [`budget`], [`cost`], [`why`];
 //! - what they are made of: [`clock`], [`units`], [`money`], [`raw_text`], [`words`], [`error`];
 //! - [`wake`], how processes tell each other that something was written;
 //! - [`failpoint`], places where a test may have the process killed.
@@ -18,6 +18,7 @@ pub mod bucket;
 pub mod budget;
 pub mod checkpoint;
 pub mod clock;
+pub mod cost;
 pub mod error;
 pub mod failpoint;
 pub mod gate;

@@ -49,6 +49,7 @@ use crate::{
     budget::{Budget, BudgetStatus},
     checkpoint::Checkpoint,
     clock::{Now, Timestamp},
+    cost::{CostQuery, Costs},
     error::Result,
     gate::{CloseGate, GateName, GateStatus, Met},
     job::{Enqueued, Job, JobBody, JobId, NewJob},
@@ -373,6 +374,9 @@ pub trait Store: Send + Sync {
     /// What all attempts of a job used by the ledger, also those that did not count or are
     /// forgotten, but for the attempt `except`.
     fn spent(&self, job: JobId, except: Option<Epoch>) -> Result<Spent>;
+
+    /// What agents cost, also those of jobs that were pruned.
+    fn costs(&self, query: &CostQuery) -> Result<Costs>;
 
     /// Sets a budget, in place of the one of that name. Jobs that waited for it start where it is
     /// raised.

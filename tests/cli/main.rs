@@ -6,6 +6,7 @@ mod backup;
 mod cancel;
 mod checkpoint;
 mod config;
+mod cost;
 mod doctor;
 mod edit;
 mod enqueue;

@@ -6,6 +6,7 @@ use queue_core::bucket::Quota;
 use queue_core::budget::{Budget, BudgetStatus};
 use queue_core::checkpoint::Checkpoint;
 use queue_core::clock::{Now, Timestamp};
+use queue_core::cost::{CostQuery, Costs};
 use queue_core::error::Result;
 use queue_core::gate::{CloseGate, GateName, GateStatus, Met};
 use queue_core::job::{Enqueued, Job, JobBody, JobId, NewJob};
@@ -127,6 +128,7 @@ impl Store for Meddling {
         fn gates() -> Result<Vec<GateStatus>>;
         fn set_key(key: &str, places: NonZeroU32, now: &Now) -> Result<()>;
         fn keys() -> Result<Vec<KeyStatus>>;
+        fn costs(query: &CostQuery) -> Result<Costs>;
         fn set_budget(budget: &Budget, now: &Now) -> Result<BudgetStatus>;
         fn remove_budget(name: &str, now: &Now) -> Result<()>;
         fn budgets(now: &Now) -> Result<Vec<BudgetStatus>>;

@@ -52,6 +52,7 @@ use crate::{
     budget::{Budget, BudgetStatus},
     checkpoint::Checkpoint,
     clock::{Clock, Now, SystemClock, Timestamp},
+    cost::{CostQuery, Costs},
     error::{Error, Result, StoreError},
     failpoint,
     gate::{CloseGate, GateName, GateStatus, Met},
@@ -491,6 +492,10 @@ impl Store for SqliteStore {
 
     fn spent(&self, job: JobId, except: Option<Epoch>) -> Result<Spent> {
         self.readers.read(|c| ledger::spent(c, job, except))
+    }
+
+    fn costs(&self, query: &CostQuery) -> Result<Costs> {
+        self.readers.read(|c| ledger::costs(c, query))
     }
 
     fn set_budget(&self, budget: &Budget, now: &Now) -> Result<BudgetStatus> {

@@ -6,6 +6,8 @@
 
 use super::{budgets, fault::Done, rows, sql, tx, tx::Tx};
 use crate::{
+    clock::Timestamp,
+    cost::{CostQuery, Costs, Summing},
     job::JobId,
     lease::Epoch,
     ledger::{Bill, Booked, Line, MOST_TOKENS, Spent},
@@ -73,6 +75,18 @@ pub(super) fn spent(c: &Connection, job: JobId, except: Option<Epoch>) -> Done<S
 /// The lines of a job, oldest attempt first.
 pub(super) fn of_job(c: &Connection, job: JobId) -> Done<Vec<Booked>> {
     tx::all(c, sql::BOOKED, named_params! {":job": job.0}, booked)
+}
+
+/// What agents cost. Line by line: a ledger may be long.
+pub(super) fn costs(c: &Connection, query: &CostQuery) -> Done<Costs> {
+    let mut summing = Summing::new(query);
+    let since = query.since.map(Timestamp::as_millis);
+    let mut statement = c.prepare_cached(sql::LEDGER_SINCE)?;
+    let mut lines = statement.query(named_params! {":since": since})?;
+    while let Some(row) = lines.next()? {
+        summing.add(&booked(row)?);
+    }
+    Ok(summing.into_costs())
 }
 
 fn booked(row: &Row<'_>) -> rusqlite::Result<Booked> {

@@ -87,6 +87,7 @@ statements! {
     LANES_OF_QUEUE = "lanes_of_queue",
     LAST_ATTEMPT = "last_attempt",
     LAST_QUESTION = "last_question",
+    LEDGER_SINCE = "ledger_since",
     LIMIT_MET = "limit_met",
     LOGS_OF_JOB = "logs_of_job",
     MEET_DEPENDENCY = "meet_dependency",
