@@ -30,6 +30,7 @@ use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 use self::agenda::Agenda;
 use self::flight::{Flight, Landed, Question};
 use self::outbox::Outbox;
+use self::returned::Found;
 pub(crate) use self::settle::is_final;
 use self::shortage::Shortage;
 use self::slots::{Adopted, Phase, Slots};
@@ -40,7 +41,7 @@ use crate::checkpoint_file::CheckpointFile;
 use crate::layout::Layout;
 use crate::life;
 use crate::post::Post;
-use crate::recovery::{self, Recovered};
+use crate::recovery;
 use crate::shims::Shims;
 use crate::signals::{Stop, StopLevel};
 use crate::supervisor::StopCause;
@@ -75,7 +76,7 @@ pub(crate) struct Dispatcher {
     /// Read before the last look at the store.
     generation: u32,
     attempts: JoinSet<Concluded>,
-    recoveries: JoinSet<(Fence, Recovered)>,
+    recoveries: JoinSet<Found>,
     /// Which fence a task of the two sets is about, should it panic.
     tasks: HashMap<Id, Fence>,
     flight: Option<JoinHandle<Landed>>,

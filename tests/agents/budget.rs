@@ -156,3 +156,221 @@ fn a_bound_that_nobody_could_keep_is_refused() {
     .exits(2)
     .says("a number of tokens");
 }
+
+/// A limit in the middle of the work, then an error of the provider's, then success; each costs something.
+const THREE_RUNS: &str = r#"
+[[run]]
+exit = 1
+steps = [
+    { print = '''{"type":"system","subtype":"init","session_id":"${session}","model":"${model}"}''' },
+    { print = '''{"type":"assistant","message":{"id":"m1","model":"${model}","content":[],"usage":{"input_tokens":120,"output_tokens":40}},"session_id":"${session}"}''' },
+    { cost = 1.254321 },
+    { print = '''{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":${epoch 3600},"rateLimitType":"five_hour"},"session_id":"${session}"}''' },
+    { print = '''{"type":"result","subtype":"success","is_error":true,"num_turns":1,"result":"You've hit your session limit","session_id":"${session}","total_cost_usd":${cost},"modelUsage":{"${model}":{"inputTokens":9000,"outputTokens":700},"side":{"inputTokens":10,"outputTokens":1,"costUSD":0.1}},"terminal_reason":"api_error","api_error_status":429}''' },
+]
+
+[[run]]
+exit = 1
+steps = [
+    { print = '''{"type":"system","subtype":"init","session_id":"${session}","model":"${model}"}''' },
+    { cost = 0.05 },
+    { print = '''{"type":"result","subtype":"error_during_execution","is_error":true,"num_turns":1,"session_id":"${session}","total_cost_usd":${cost},"modelUsage":{"${model}":{"inputTokens":100,"outputTokens":7,"costUSD":${cost}}}}''' },
+]
+
+[[run]]
+steps = [
+    { print = '''{"type":"system","subtype":"init","session_id":"${session}","model":"${model}"}''' },
+    { cost = 0.125 },
+    { print = '''{"type":"result","subtype":"success","is_error":false,"num_turns":2,"result":"Done.","session_id":"${session}","total_cost_usd":${cost},"modelUsage":{"${model}":{"inputTokens":120,"outputTokens":40,"costUSD":${cost}}}}''' },
+]
+"#;
+
+#[test]
+fn costs_add_up_to_the_doubles_ledger_over_limits_retries_and_resumes() {
+    let (env, agents) = with_doubles();
+    agents.act_out("claude", THREE_RUNS);
+    let ask = |tag: &str| {
+        let tag = format!("team={tag}");
+        env.enqueue(&[
+            "--agent",
+            "claude",
+            "--prompt",
+            "x",
+            "--model",
+            "opus",
+            "--backoff",
+            "none",
+            "--tag",
+            &tag,
+        ])
+    };
+    let jobs = [ask("web"), ask("core")];
+    // Both meet the limit: a person knows better, twice.
+    for job in jobs {
+        env.drain();
+        env.qcli(&["gate", "open", "claude"]).ok();
+        assert_ne!(env.state(job), "failed", "{}", env.scene());
+    }
+    env.qcli(&["work", "--drain=all"]).ok();
+    for job in jobs {
+        let shown = env.show(job);
+        assert_eq!(shown["state"], "completed", "{shown:#}");
+        assert_eq!(
+            shown["attempts"].as_array().map(Vec::len),
+            Some(3),
+            "{shown:#}"
+        );
+        assert_eq!(shown["attempts"][2]["rung"], "resume", "{shown:#}");
+        assert_eq!(spent(&env, job), 1_429_321, "{shown:#}");
+    }
+    let micros = |sum: &serde_json::Value| {
+        (sum["cost_usd"].as_f64().expect("it is priced") * 1e6).round() as i64
+    };
+    let by = |what: &str| env.json(&["cost", "--by", what]);
+    let total = by("day");
+    assert_eq!(micros(&total["total"]), booked(&agents), "{total:#}");
+    assert_eq!(total["total"]["attempts"], 6);
+    let models = by("model");
+    assert_eq!(models["rows"][0]["model"], "opus", "{models:#}");
+    assert_eq!(
+        micros(&models["rows"][1]),
+        200_000,
+        "the model that has a price of its own"
+    );
+    let tags = by("tag");
+    assert_eq!(tags["rows"].as_array().map(Vec::len), Some(2), "{tags:#}");
+    assert_eq!(micros(&tags["rows"][1]), 1_429_321, "{tags:#}");
+    let web = env.json(&["cost", "--by", "job", "--tag", "team=web"]);
+    assert_eq!(
+        (&web["rows"][0]["job"], web["rows"].as_array().map(Vec::len)),
+        (&jobs[0].into(), Some(1))
+    );
+    // The history of money outlives the jobs.
+    env.qcli(&["prune", "--older-than", "0s"]).ok();
+    assert_eq!(micros(&by("queue")["total"]), booked(&agents));
+}
+
+/// Costs 0.4, waits for `go`, and costs 0.3 more.
+const IN_TWO_STEPS: &str = r#"
+[[run]]
+steps = [
+    { print = '''{"type":"step_start","sessionID":"${session}","part":{"type":"step-start"}}''' },
+    { cost = 0.4 },
+    { print = '''{"type":"step_finish","sessionID":"${session}","part":{"type":"step-finish","reason":"tool-calls","cost":0.4,"tokens":{"input":100,"output":20,"reasoning":0,"cache":{"read":0,"write":0}}}}''' },
+    { await = "go" },
+    { print = '''{"type":"text","sessionID":"${session}","part":{"type":"text","text":"Done."}}''' },
+    { cost = 0.3 },
+    { print = '''{"type":"step_finish","sessionID":"${session}","part":{"type":"step-finish","reason":"stop","cost":0.3,"tokens":{"input":100,"output":20,"reasoning":0,"cache":{"read":0,"write":0}}}}''' },
+]
+"#;
+
+fn first_step_is_booked(env: &TestEnv, job: i64) {
+    wait_until("the first step is booked", || {
+        env.show(job)["spent"]["cost_usd"] == 0.4
+    });
+}
+
+#[test]
+fn an_adopted_attempt_costs_what_it_cost_and_its_adopter_keeps_the_budget() {
+    let (env, agents) = with_doubles();
+    agents.act_out("opencode", IN_TWO_STEPS);
+    let ask = ["--agent", "opencode", "--prompt", "x", "--max-cost"];
+    let whole = env.enqueue(&[&ask[..], &["1"]].concat());
+    let bounded = env.enqueue(&[&ask[..], &["0.6", "--share-dir"]].concat());
+    let worker = env.spawn_worker(&["-j", "2"]);
+    first_step_is_booked(&env, whole);
+    first_step_is_booked(&env, bounded);
+    worker.signal(rustix::process::Signal::KILL);
+    drop(worker);
+    let worker = env.spawn_worker(&["-j", "2"]);
+    wait_until("they are adopted", || {
+        [whole, bounded]
+            .iter()
+            .all(|job| !env.show(*job)["attempts"][0]["adopted_by"].is_null())
+    });
+    agents.say("go");
+    wait_until("they have ended", || {
+        [whole, bounded]
+            .iter()
+            .all(|job| env.state(*job) != "in_progress")
+    });
+    drop(worker);
+    assert_eq!(env.state(whole), "completed", "{}", env.scene());
+    assert_eq!(agents.starts().len(), 2, "nothing ran twice");
+    assert_eq!(
+        (spent(&env, whole), spent(&env, bounded)),
+        (700_000, 700_000)
+    );
+    assert_eq!(booked(&agents), 1_400_000);
+}
+
+#[test]
+fn what_an_attempt_cost_that_died_with_worker_and_supervisor_counts() {
+    let (env, agents) = with_doubles();
+    agents.act_out("opencode", IN_TWO_STEPS);
+    let job = env.enqueue(&[
+        "--agent",
+        "opencode",
+        "--prompt",
+        "x",
+        "--max-cost",
+        "0.3",
+        "--hold",
+    ]);
+    env.qcli(&["edit", &job.to_string(), "--max-cost", "2"])
+        .ok();
+    env.qcli(&["release", &job.to_string()]).ok();
+    let worker = env.spawn_worker(&[]);
+    wait_until("it has cost something", || booked(&agents) == 400_000);
+    // Whether the worker has read it by now or not.
+    worker.signal(rustix::process::Signal::KILL);
+    drop(worker);
+    env.kill_shims();
+    agents.say("go");
+    env.drain();
+    let shown = env.show(job);
+    assert_eq!(shown["state"], "completed", "{shown:#}");
+    assert_eq!(shown["attempts"][0]["class"], "worker_died", "{shown:#}");
+    assert_eq!(
+        (spent(&env, job), booked(&agents)),
+        (1_100_000, 1_100_000),
+        "{shown:#}"
+    );
+}
+
+#[test]
+fn a_hard_budget_stops_what_runs_and_its_job_goes_on_with_its_session_when_there_is_more() {
+    let (env, agents) = with_doubles();
+    agents.act_out("opencode", IN_TWO_STEPS);
+    env.qcli(&["budget", "set", "night", "--max-cost", "0.3", "--hard"])
+        .ok();
+    let job = env.enqueue(&["--agent", "opencode", "--prompt", "x"]);
+    let worker = env.spawn_worker(&[]);
+    wait_until("it is handed back", || {
+        env.show(job)["attempts"][0]["class"] == "interrupted"
+    });
+    let shown = env.show(job);
+    assert_eq!(shown["attempt"], 0, "it costs no attempt: {shown:#}");
+    assert_eq!(
+        shown["attempts"][0]["message"],
+        "stopped: budget night is used up"
+    );
+    let why = env.qcli(&["why", &job.to_string()]).ok().stdout;
+    assert!(
+        why.contains("Budget `night` is used up: $0.40 of $0.30"),
+        "{why}"
+    );
+    agents.say("go");
+    env.qcli(&["budget", "set", "night", "--max-cost", "5"])
+        .ok();
+    wait_until("it goes on", || env.state(job) == "completed");
+    drop(worker);
+    let shown = env.show(job);
+    assert_eq!(shown["attempts"][1]["rung"], "resume", "{shown:#}");
+    assert_eq!(spent(&env, job), booked(&agents));
+    let listed = env.json(&["budget", "list"]);
+    assert_eq!(
+        (&listed[0]["name"], &listed[0]["spent"]["cost_usd"]),
+        (&"night".into(), &1.1.into())
+    );
+}

@@ -5,11 +5,12 @@ use regex::Regex;
 use std::collections::BTreeMap;
 
 /// The words that stand for the ideas of the queue.
-const WORDS: [&str; 41] = [
+const WORDS: [&str; 43] = [
     "Adopt",
     "Ageing",
     "Attempt",
     "Backoff",
+    "Budget",
     "Checkpoint",
     "Claim",
     "Concurrency key",
@@ -27,6 +28,7 @@ const WORDS: [&str; 41] = [
     "Job",
     "Lane",
     "Lease",
+    "Ledger",
     "Let go",
     "Limit",
     "Outcome",

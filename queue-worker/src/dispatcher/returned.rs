@@ -4,7 +4,7 @@
 //! whatever a thread came to, also a panic, ends in the outbox, unless the lease is lost.
 
 use queue_core::Fence;
-use queue_core::attempt::{Outcome, Report};
+use queue_core::attempt::{AgentFacts, Outcome, Report};
 use tokio::task::{Id, JoinError};
 
 use super::slots::{Adopted, Phase};
@@ -16,6 +16,14 @@ use crate::outcome::{self, report_broken};
 use crate::post::Post;
 use crate::proof::beginning;
 use crate::recovery::Recovered;
+
+/// What became of an adopted attempt.
+pub(super) struct Found {
+    pub(super) fence: Fence,
+    pub(super) recovered: Recovered,
+    /// What its agent's output came to, where nothing runs any more and nobody else reads it.
+    pub(super) facts: Option<AgentFacts>,
+}
 
 impl Dispatcher {
     /// Takes in all that ended, so that one cycle tells of it.
@@ -89,8 +97,8 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn take_recovery(&mut self, ended: Result<(Id, (Fence, Recovered)), JoinError>) {
-        let (fence, found) = match ended {
+    pub(super) fn take_recovery(&mut self, ended: Result<(Id, Found), JoinError>) {
+        let found = match ended {
             Ok((task, recovered)) => {
                 self.tasks.remove(&task);
                 recovered
@@ -103,10 +111,15 @@ impl Dispatcher {
                 return;
             }
         };
+        let Found {
+            fence,
+            recovered,
+            facts,
+        } = found;
         let Some(adopted) = self.orphans.get(&fence) else {
             return;
         };
-        match found {
+        match recovered {
             // The thread that follows an agent reads its log to the end, and judges it by that; one
             // that follows a job with terms has it prove what it says.
             Recovered::Ended(_) if adopted.is_judged() => {
@@ -138,6 +151,9 @@ impl Dispatcher {
                     fence.job
                 );
                 let report = self.stalled(adopted);
+                if let Some(facts) = facts {
+                    self.outbox.set_facts(fence, facts);
+                }
                 self.end_orphan(fence, report);
             }
             Recovered::BrokenOff => {

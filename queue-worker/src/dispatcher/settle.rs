@@ -12,16 +12,18 @@ use queue_core::{Error, Fence, StoreError, Timestamp};
 use tokio::task::JoinError;
 
 use super::flight::{Landed, Ready};
+use super::returned::Found;
 use super::slots::{Adopted, Phase};
 use super::{ADOPT, Dispatcher, Failing, PROMOTE, words};
 use crate::agent::bill::Earlier;
 use crate::agent::call::Call;
+use crate::agent::reading::Reading;
 use crate::attempt::{Manner, Task};
 use crate::cgroup::Hold;
 use crate::outcome::report_unbuilt;
 use crate::post::Post;
 use crate::process::{SpawnClass, SpawnProblem};
-use crate::recovery::{self, Traces};
+use crate::recovery::{self, Recovered, Traces};
 use crate::shim;
 use crate::signals::StopLevel;
 use crate::spec::NoSpec;
@@ -471,10 +473,28 @@ impl Dispatcher {
         };
         let (traces, stop) = (adopted.traces.clone(), self.stop.clone());
         let post = Post::at(&self.layout.run_directory(fence.job, fence.epoch));
-        let handle = self
-            .recoveries
-            .spawn_blocking(move || (fence, recovery::recover(&post, &traces, || stop.level())));
+        let reading = self.rest_to_read(fence, adopted);
+        let handle = self.recoveries.spawn_blocking(move || {
+            let recovered = recovery::recover(&post, &traces, || stop.level());
+            // What nobody follows is read to its end here: what it used counts all the same.
+            let reading = reading.filter(|_| matches!(recovered, Recovered::Cleared(_)));
+            let facts = reading.map(|mut reading| reading.rest());
+            Found {
+                fence,
+                recovered,
+                facts,
+            }
+        });
         self.tasks.insert(handle.id(), fence);
+    }
+
+    /// The output of an adopted attempt from where the worker before stopped to read it, where it
+    /// is an agent's.
+    fn rest_to_read(&self, fence: Fence, adopted: &Adopted) -> Option<Reading> {
+        let body = adopted.body.as_ref()?;
+        let call = self.called(body, &adopted.earlier)?;
+        let log = self.layout.log(fence.job, fence.epoch);
+        Some(Reading::begin(&call, body, &log, self.config.as_deref()))
     }
 
     // ── The store in trouble ────────────────────────────────────────────────────────────────
