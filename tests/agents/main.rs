@@ -15,6 +15,7 @@ mod explain;
 mod fallback;
 mod limits;
 mod midnight;
+mod proof;
 mod questions;
 mod reading;
 mod rows;
