@@ -20,6 +20,7 @@ mod limit;
 mod list;
 mod logs;
 mod r#move;
+mod proof;
 mod prune;
 mod queue;
 mod requeue;

@@ -25,6 +25,7 @@ mod limits;
 mod list;
 mod priority;
 mod promote;
+mod proof;
 mod prune;
 mod questions;
 mod queues;
