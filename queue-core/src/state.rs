@@ -252,7 +252,7 @@ spelled_enum! {
         Interrupted = "interrupted",
         /// The attempt asked to run later; it does not count.
         Snoozed = "snoozed",
-        /// It exited 0, but its check failed.
+        /// It said that it is done, and a check or an expectation of its said no.
         CheckFailed = "check_failed",
         /// A provider's rate or usage limit.
         Limit = "limit",
