@@ -3,7 +3,7 @@
 use std::fs;
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{FakeAgents, TestEnv, fake_agents, test_env, wait_until};
 
 /// Claude Code, which meets the limit of its account as long as the test says so.
@@ -228,4 +228,44 @@ fn an_agent_that_is_not_installed_is_passed_over_and_one_that_is_not_known_is_re
         let ask = ["enqueue", "--agent", agents, "--prompt", "x"];
         both.env.qcli(&ask).exits(2).says(says);
     }
+}
+
+#[test]
+fn a_file_and_an_edit_name_several_agents_and_the_gates_follow() {
+    let env = test_env!();
+    let lines = "{\"agent\":[\"claude\",\"codex\"],\"prompt\":\"one\",\"model\":\"opus,codex=gpt-5\",\"hold\":true}\n\
+                 {\"agent\":\"codex\",\"prompt\":\"two\",\"gate\":\"network\",\"hold\":true}\n";
+    env.file("jobs", lines);
+    env.qcli(&["enqueue", "--from-file", "jobs"]).ok();
+    let gates = |job: i64| {
+        let shown = env.show(job);
+        let ways = shown["ways"].as_array().expect("it is there").clone();
+        let of_ways = ways.into_iter().map(|way| way["gates"].clone()).collect();
+        (shown["gates"].clone(), Value::Array(of_ways))
+    };
+    let opus = json!(["claude", "claude/default/opus"]);
+    let both = json!([opus, ["codex", "codex/default/gpt-5"]]);
+    assert_eq!(gates(1), (json!([]), both));
+    let task = &env.show(1)["agent"];
+    assert_eq!(
+        (&task["name"], &task["model"]),
+        (&json!("claude"), &json!("opus"))
+    );
+    let other = json!([{ "name": "codex", "model": "gpt-5", "profile": null }]);
+    assert_eq!(task["fallbacks"], other);
+
+    assert_eq!(gates(2), (json!(["codex", "network"]), json!([])));
+    env.qcli(&["edit", "2", "--agent", "claude,codex"]).ok();
+    let ways = json!([["claude"], ["codex"]]);
+    assert_eq!(
+        gates(2),
+        (json!(["network"]), ways),
+        "what is not an agent's stays"
+    );
+    env.qcli(&["edit", "2", "--agent", "claude"]).ok();
+    assert_eq!(gates(2), (json!(["claude", "network"]), json!([])));
+    env.qcli(&["edit", "2", "--", "make"]).ok();
+    assert_eq!(gates(2), (json!(["network"]), json!([])));
+    let listed = env.qcli(&["list"]).ok().stdout;
+    assert!(listed.contains("claude,codex: one"), "{listed}");
 }
