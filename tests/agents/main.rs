@@ -3,8 +3,8 @@
 //! `rows` plays each scenario in `tests/fixtures/agents` and judges its log; `corpus` judges endings as
 //! they were captured; `reading` cuts the same bytes in every way. `start`, `sessions`, `questions`, `limits`,
 //! `crowds`, `fallback`, `directories` and `ending` have jobs of agents done by workers, `budget` and `midnight` bound what
-//! they cost,
-//! `explain` asks why they were judged so, and `saying` reads what they said.
+//! they cost, `proof` has them prove what they claim, `explain` asks why they were judged so, and `saying` reads what they
+//! said.
 
 mod budget;
 mod corpus;

@@ -85,7 +85,7 @@ impl Home {
         });
     }
 
-    fn is_writable(&self) -> bool {
+    pub(crate) fn is_writable(&self) -> bool {
         let connection = Connection::open(self.env.db()).expect("the store is there");
         let wait = Duration::from_millis(100);
         connection.busy_timeout(wait).expect("a span is a span");

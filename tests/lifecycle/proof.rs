@@ -8,10 +8,10 @@ use queue_core::proof::{Expectation, KEPT_OUTPUT, Proof};
 use queue_core::retry::Backoff;
 use queue_core::{Class, JobId, State};
 use rustix::process::Signal;
-use support::{Stopped, wait_until};
+use support::{Running, Stopped, wait_for, wait_until};
 
 use crate::adoption::shim_of;
-use crate::home::{Home, home, is_alive, says};
+use crate::home::{Home, LEASE, home, is_alive, says};
 
 /// A job that runs a line, is tried again at once, and is checked by others.
 fn checked(home: &Home, line: &str, checks: &[&str]) -> NewJob {
@@ -295,6 +295,53 @@ fn worker_killed_between_any_two_steps_of_a_proof() {
         assert_eq!(home.env.read("checked"), of_last, "{step}");
         assert_eq!((row.attempt, row.stalls), (1, u32::from(is_lost)), "{step}");
         assert!(proof_of(&home, job).expected[0].met, "{step}");
+    }
+}
+
+/// A worker that stands still at this step, and can be woken; none where it stands still in the
+/// midst of a transaction of its other thread: then nobody could do anything until it goes on.
+fn standing_still_at(home: &Home, step: &str) -> Option<Running> {
+    let mark = home.env.work().join("mark");
+    let mut command = home
+        .env
+        .worker_command(&["--drain=all", "--lease", LEASE, "--name", "late"]);
+    command.env("QUEUE_FAILPOINT", format!("{step}:1:stop"));
+    command.env("QUEUE_FAILPOINT_MARK", &mark);
+    let worker = home.env.spawn(command);
+    wait_until("it stands still", || mark.exists());
+    home.is_writable().then_some(worker)
+}
+
+#[test]
+fn a_worker_that_stood_still_in_a_proof_runs_no_check_beside_another_one() {
+    for step in OF_PROOF {
+        let (home, job, mut late) = wait_for("a worker that holds no lock", || {
+            let home = home!();
+            let check = "exec 9>>turn; flock -n 9 || touch overlap; echo $QUEUE_EPOCH >>checked";
+            let job = home.add(checked(&home, "true", &[check]));
+            let late = standing_still_at(&home, step)?;
+            Some((home, job, late))
+        });
+        drain(&home);
+        let row = home.ends(job, State::Completed);
+        late.signal(Signal::CONT);
+        assert_eq!(late.wait(), Stopped::Exited(0), "{step}: {}", late.stderr());
+        // Once, or once more by an attempt of its own where nobody could tell whether it had run.
+        let runs = home.env.read("checked");
+        let is_again = matches!(*step, "check.begun" | "check.noted");
+        let epoch = if is_again { "2\n" } else { "1\n" };
+        assert_eq!(runs, epoch, "{step}");
+        assert_eq!(
+            (row.attempt, row.stalls),
+            (1, u32::from(is_again)),
+            "{step}"
+        );
+        assert!(!home.env.work().join("overlap").exists(), "{step}");
+        assert_eq!(
+            home.job(job),
+            row,
+            "{step}: what the late one says counts for nothing"
+        );
     }
 }
 

@@ -181,6 +181,9 @@ impl Proving<'_> {
         if let Some(cause) = task.control.snapshot().stop_cause {
             return Err(Stop::Asked(cause));
         }
+        if task.control.is_late() {
+            return Ok(End::TooLate);
+        }
         let spec = self.spec(line)?;
         match check::begin(&post, line, &spec) {
             Ok(true) => {}
