@@ -20,7 +20,10 @@ fi
 
 exec 9>>"$effects.lock"
 # A process that was killed lets go of its files a moment after it can do nothing any more.
-flock -w 0.5 9 || note overlap "$QUEUE_EPOCH" "$$"
+until flock -w 0.5 9; do
+    # 1 is its word for a lock that another one has; otherwise it was killed itself.
+    [ "$?" -ne 1 ] || { note overlap "$QUEUE_EPOCH" "$$"; break; }
+done
 note begin "$QUEUE_EPOCH" "$$"
 echo "begin $QUEUE_EPOCH"
 
