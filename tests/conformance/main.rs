@@ -33,6 +33,7 @@ mod reposition;
 mod requeue;
 mod rescue;
 mod retry;
+mod sessions;
 mod snooze;
 mod unique;
 mod unreadable;
