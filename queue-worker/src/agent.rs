@@ -14,6 +14,7 @@ pub mod call;
 pub mod command;
 pub mod detect;
 pub mod facts;
+pub(crate) mod last_words;
 mod prompt;
 pub(crate) mod reading;
 pub mod reset_time;

@@ -15,6 +15,7 @@ use queue_core::job::{JobBody, Worktree};
 use queue_core::{Class, Clock, Fence, Timestamp};
 
 use crate::agent::call::Call;
+use crate::agent::last_words::LastWords;
 use crate::agent::reading::{self, Reading, SharedReading};
 use crate::cgroup::{Bounds, Groups, Plan};
 use crate::checkpoint_file::CheckpointFile;
@@ -184,13 +185,18 @@ impl Task {
         );
         report.message =
             Some("its supervisor was killed; what it left running was ended".to_owned());
+        let now = self.clock.now().wall;
+        let words = reading::lock(&self.reading)
+            .as_mut()
+            .map(|reading| LastWords::of(reading, &self.body.options.proof, now));
+        let (facts, said) = words.map(|words| (words.facts, words.report)).unzip();
         let checkpoint = self.last_checkpoint();
         Concluded {
             fence: self.fence,
-            report: Some(report),
+            report: Some(said.flatten().unwrap_or(report)),
             started,
             checkpoint,
-            facts: reading::lock(&self.reading).as_mut().map(Reading::rest),
+            facts,
             origin: None,
             shortage: None,
         }

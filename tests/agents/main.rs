@@ -10,6 +10,7 @@ mod budget;
 mod corpus;
 mod crowds;
 mod directories;
+mod dying;
 mod ending;
 mod explain;
 mod fallback;

@@ -13,6 +13,7 @@ use queue_core::attempt::{AgentFacts, Outcome, Report};
 use queue_core::budget::Most;
 use queue_core::job::JobBody;
 use queue_core::ledger::{Bill, Spent};
+use queue_core::proof::Terms;
 use queue_core::raw_text::RawText;
 use queue_core::{Class, Command, Timestamp};
 
@@ -218,6 +219,26 @@ impl Reading {
     /// Judges an attempt whose process is gone, after its rest was read. `report` is what the
     /// process alone came to. Says also whether it is a success that looks hollow.
     pub(crate) fn judge(&self, report: Report, status: &Status, now: Timestamp) -> (Report, bool) {
+        self.judge_by(report, &end(status), now)
+    }
+
+    /// Judges an attempt whose end nobody saw, by its final event, after its rest was read. None
+    /// where there is no such event; nor where it says that all is done and that is not to be
+    /// believed as it is.
+    pub(crate) fn judge_unseen(&self, terms: &Terms, now: Timestamp) -> Option<Report> {
+        if !self.reader.facts().finished {
+            return None;
+        }
+        // What was left of it was ended after it had said so, as one that lingers is.
+        let end = End::default().stopped(Stopped::Linger);
+        let done = Report::new(Outcome::Completed { result: None }, now);
+        let (report, is_suspect) = self.judge_by(done, &end, now);
+        let says_done = matches!(report.outcome, Outcome::Completed { .. });
+        let is_enough = !says_done || (terms.is_empty() && !is_suspect);
+        is_enough.then_some(report)
+    }
+
+    fn judge_by(&self, report: Report, end: &End, now: Timestamp) -> (Report, bool) {
         let rules = match self
             .rules
             .as_deref()
@@ -231,7 +252,7 @@ impl Reading {
         };
         let facts = self.reader.facts();
         let zone = machine_zone(self.zone.as_deref());
-        let found = judge(&rules, facts, &end(status), now, zone);
+        let found = judge(&rules, facts, end, now, zone);
         let names = verdict::Names {
             agent: &self.agent,
             account: self.account.as_deref(),

@@ -4,11 +4,12 @@
 //! whatever a thread came to, also a panic, ends in the outbox, unless the lease is lost.
 
 use queue_core::Fence;
-use queue_core::attempt::{AgentFacts, Outcome, Report};
+use queue_core::attempt::{Outcome, Report};
 use tokio::task::{Id, JoinError};
 
 use super::slots::{Adopted, Phase};
 use super::{Dispatcher, Values};
+use crate::agent::last_words::LastWords;
 use crate::agent::reading::Seen;
 use crate::attempt::Concluded;
 use crate::checkpoint_file::CheckpointFile;
@@ -21,8 +22,8 @@ use crate::recovery::Recovered;
 pub(super) struct Found {
     pub(super) fence: Fence,
     pub(super) recovered: Recovered,
-    /// What its agent's output came to, where nothing runs any more and nobody else reads it.
-    pub(super) facts: Option<AgentFacts>,
+    /// What its agent said last, where nothing runs any more and nobody else reads it.
+    pub(super) words: Option<LastWords>,
 }
 
 impl Dispatcher {
@@ -114,7 +115,7 @@ impl Dispatcher {
         let Found {
             fence,
             recovered,
-            facts,
+            words,
         } = found;
         let Some(adopted) = self.orphans.get(&fence) else {
             return;
@@ -150,9 +151,11 @@ impl Dispatcher {
                     "what was left of job {} is gone",
                     fence.job
                 );
-                let report = self.stalled(adopted);
-                if let Some(facts) = facts {
-                    self.outbox.set_facts(fence, facts);
+                let mut report = self.stalled(adopted);
+                if let Some(words) = words {
+                    self.outbox.set_facts(fence, words.facts);
+                    let is_stall = matches!(report.outcome, Outcome::Stalled { .. });
+                    report = words.report.filter(|_| is_stall).unwrap_or(report);
                 }
                 self.end_orphan(fence, report);
             }

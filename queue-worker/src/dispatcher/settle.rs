@@ -17,6 +17,7 @@ use super::slots::{Adopted, Phase};
 use super::{ADOPT, Dispatcher, Failing, PROMOTE, words};
 use crate::agent::bill::Earlier;
 use crate::agent::call::Call;
+use crate::agent::last_words::LastWords;
 use crate::agent::reading::Reading;
 use crate::attempt::{Manner, Task};
 use crate::cgroup::Hold;
@@ -473,16 +474,18 @@ impl Dispatcher {
         };
         let (traces, stop) = (adopted.traces.clone(), self.stop.clone());
         let post = Post::at(&self.layout.run_directory(fence.job, fence.epoch));
-        let reading = self.rest_to_read(fence, adopted);
+        let (reading, clock) = (self.rest_to_read(fence, adopted), self.clock.clone());
+        let terms = (adopted.body.as_ref()).map(|body| body.options.proof.clone());
         let handle = self.recoveries.spawn_blocking(move || {
             let recovered = recovery::recover(&post, &traces, || stop.level());
             // What nobody follows is read to its end here: what it used counts all the same.
             let reading = reading.filter(|_| matches!(recovered, Recovered::Cleared(_)));
-            let facts = reading.map(|mut reading| reading.rest());
+            let terms = terms.unwrap_or_default();
+            let words = reading.map(|mut rest| LastWords::of(&mut rest, &terms, clock.now().wall));
             Found {
                 fence,
                 recovered,
-                facts,
+                words,
             }
         });
         self.tasks.insert(handle.id(), fence);
