@@ -252,7 +252,8 @@ impl Task {
         }
         let names = (self.queue.as_str(), &*self.worker);
         let known = self.body.origin.as_ref();
-        beginning::note(post.directory(), &spec.cwd, terms, known, names)
+        let spare = self.layout.own_files();
+        beginning::note(post.directory(), (&spec.cwd, &spare), terms, known, names)
             .map_err(|error| self.no_run_directory(&error))
     }
 

@@ -57,6 +57,23 @@ impl Layout {
         [self.logs.clone(), self.runs.clone()]
     }
 
+    /// All that lies beside the store, and the store itself: whoever looks what a job has changed does
+    /// not mean these.
+    #[must_use]
+    pub fn own_files(&self) -> Vec<PathBuf> {
+        let suffixes = [
+            "",
+            "-wal",
+            "-shm",
+            "-journal",
+            "-wake",
+            "-logs",
+            "-run",
+            "-worktrees",
+        ];
+        suffixes.map(|suffix| with_suffix(&self.db, suffix)).into()
+    }
+
     /// The log of one process tree.
     #[must_use]
     pub fn log(&self, job: JobId, epoch: Epoch) -> PathBuf {

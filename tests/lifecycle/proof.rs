@@ -322,9 +322,12 @@ fn a_worker_that_stood_still_in_a_proof_runs_no_check_beside_another_one() {
             let late = standing_still_at(&home, step)?;
             Some((home, job, late))
         });
-        drain(&home);
-        let row = home.ends(job, State::Completed);
+        let mut next = home.worker(&["--drain=all", "--name", "next"]);
+        says(&next, "adopted (lease_expired)");
+        // It may have come as far as the lock of the check, which is then waited for.
         late.signal(Signal::CONT);
+        let row = home.ends(job, State::Completed);
+        assert_eq!(next.wait(), Stopped::Exited(0), "{step}: {}", next.stderr());
         assert_eq!(late.wait(), Stopped::Exited(0), "{step}: {}", late.stderr());
         // Once, or once more by an attempt of its own where nobody could tell whether it had run.
         let runs = home.env.read("checked");
@@ -415,6 +418,40 @@ fn one_that_changed_nothing_is_not_completed() {
     drain(&home);
     home.ends(job, State::Completed);
     assert!(proof_of(&home, job).expected.iter().all(|one| one.met));
+}
+
+#[test]
+fn what_the_queue_itself_writes_proves_nothing() {
+    let home = home!();
+    let store = home.env.db();
+    let place = store.parent().unwrap();
+    let run = |args: &[&str]| {
+        let status = Program::new("git")
+            .args(NAMES)
+            .args(args)
+            .current_dir(place)
+            .status();
+        assert!(status.expect("git can be started").success(), "{args:?}");
+    };
+    run(&["init", "-q"]);
+    run(&["commit", "-q", "--allow-empty", "-m", "start"]);
+    let wanted = ["diff", "clean", "file:**/*.log"].map(|text| text.parse().unwrap());
+    let mut job = checked(&home, "echo said", &[]);
+    job.cwd = place.to_path_buf().into_os_string().into();
+    job.max_attempts = std::num::NonZeroU32::MIN;
+    job.options.proof.expect = wanted.to_vec();
+    let job = home.add(job);
+    drain(&home);
+    home.ends(job, State::Failed);
+    let met: Vec<_> = proof_of(&home, job)
+        .expected
+        .iter()
+        .map(|one| one.met)
+        .collect();
+    assert_eq!(met, [false, true, false], "{:#?}", proof_of(&home, job));
+    home.env
+        .qcli(&["logs", &job.to_string()])
+        .prints("qcli: expected `diff`");
 }
 
 #[test]

@@ -149,6 +149,7 @@ impl Proving<'_> {
             &self.body.options.proof.expect,
             expect::Place {
                 cwd: Path::new(self.body.cwd.as_os_str()),
+                spare: &self.task.layout.own_files(),
                 scratch: post.directory(),
                 origin: beginning.as_ref().and_then(|it| it.origin.as_ref()),
             },
@@ -269,8 +270,6 @@ impl Proving<'_> {
             self.proof.checks.push(found);
             return None;
         }
-        let cap = self.body.options.log_cap.unwrap_or(Spec::LOG_CAP);
-        check::remark(self.log, cap, &format!("the check failed: {}", found.how));
         self.proof.checks.push(found);
         // The time of the job is over, whoever used it up.
         let is_jobs = status.stopped_by == Some(StopCause::Timeout) && own.is_none();
@@ -324,6 +323,10 @@ impl Proving<'_> {
     /// The report where something said no.
     fn refused(&mut self, class: Class) -> Proven {
         self.report.message = self.proof.refusal();
+        if let Some(refusal) = &self.report.message {
+            let cap = self.body.options.log_cap.unwrap_or(Spec::LOG_CAP);
+            check::remark(self.log, cap, refusal);
+        }
         self.report.proof = Some(std::mem::take(&mut self.proof));
         self.reported(failed(class))
     }

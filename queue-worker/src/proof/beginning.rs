@@ -7,7 +7,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use queue_core::proof::{Expectation, Terms};
 use serde::{Deserialize, Serialize};
@@ -48,14 +48,15 @@ pub(crate) struct Beginning {
     pub(crate) origin: Option<Origin>,
 }
 
-/// Notes the beginning of an attempt in its run directory. `known` is what the store knows of the
-/// job's origin; where it knows nothing, this is it.
+/// Notes the beginning of an attempt in its run directory, in front of what lies in `cwd` without
+/// the files in `spare`. `known` is what the store knows of the job's origin; where it knows nothing,
+/// this is it.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub(crate) fn note(
     directory: &Path,
-    cwd: &Path,
+    (cwd, spare): (&Path, &[PathBuf]),
     terms: &Terms,
     known: Option<&Value>,
     (queue, worker): (&str, &str),
@@ -67,7 +68,7 @@ pub(crate) fn note(
         worker: worker.to_owned(),
         origin: match known.and_then(read_origin) {
             Some(origin) => Some(origin),
-            None if terms.need_origin() => Some(look(&file, directory, cwd, terms)?),
+            None if terms.need_origin() => Some(look(&file, directory, (cwd, spare), terms)?),
             None => None,
         },
     };
@@ -91,7 +92,12 @@ fn read_origin(known: &Value) -> Option<Origin> {
     serde_json::from_value(known.clone()).ok()
 }
 
-fn look(fresh: &File, scratch: &Path, cwd: &Path, terms: &Terms) -> io::Result<Origin> {
+fn look(
+    fresh: &File,
+    scratch: &Path,
+    (cwd, spare): (&Path, &[PathBuf]),
+    terms: &Terms,
+) -> io::Result<Origin> {
     let stamp = fresh.metadata()?;
     let mut origin = Origin {
         since_ns: changed_ns(&stamp),
@@ -106,7 +112,7 @@ fn look(fresh: &File, scratch: &Path, cwd: &Path, terms: &Terms) -> io::Result<O
     let found = tree::head(&git).and_then(|head| {
         origin.head = head;
         if terms.expect.contains(&Expectation::Diff) {
-            origin.tree = Some(tree::of_files(&git, scratch)?);
+            origin.tree = Some(tree::of_files(&git, scratch, spare)?);
         }
         Ok(())
     });
@@ -142,13 +148,13 @@ mod tests {
             ..Terms::default()
         };
         let names = ("default", "here-1");
-        note(dir.path(), dir.path(), &terms, None, names).unwrap();
+        note(dir.path(), (dir.path(), &[]), &terms, None, names).unwrap();
         let first = origin_in(dir.path()).unwrap();
-        note(dir.path(), dir.path(), &terms, Some(&first), names).unwrap();
+        note(dir.path(), (dir.path(), &[]), &terms, Some(&first), names).unwrap();
         assert_eq!(origin_in(dir.path()), Some(first));
         assert_eq!(noted(dir.path()).unwrap().worker, "here-1");
         let unasked = Terms::default();
-        note(dir.path(), dir.path(), &unasked, None, names).unwrap();
+        note(dir.path(), (dir.path(), &[]), &unasked, None, names).unwrap();
         assert_eq!(origin_in(dir.path()), None);
     }
 
@@ -159,7 +165,7 @@ mod tests {
             expect: vec![Expectation::Diff],
             ..Terms::default()
         };
-        note(dir.path(), dir.path(), &terms, None, ("q", "w")).unwrap();
+        note(dir.path(), (dir.path(), &[]), &terms, None, ("q", "w")).unwrap();
         let origin = noted(dir.path()).unwrap().origin.unwrap();
         assert!(origin.trouble.unwrap().contains("not a git repository"));
     }

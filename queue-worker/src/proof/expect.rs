@@ -4,10 +4,11 @@
 //! always holds: each expectation gets an answer with what was found; what cannot be told is not
 //! met; nothing that lies there is changed, and no file is waited for.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufReader, Read};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use queue_core::proof::{Expectation, Expected};
 use serde::de::IgnoredAny;
@@ -28,6 +29,8 @@ const SHORT: usize = 10;
 pub(crate) struct Place<'a> {
     /// The directory that the job ran in.
     pub(crate) cwd: &'a Path,
+    /// What is not meant, whatever becomes of it: the store and what lies beside it.
+    pub(crate) spare: &'a [PathBuf],
     /// Where files for a moment may be made.
     pub(crate) scratch: &'a Path,
     /// What was there when the job first began.
@@ -102,7 +105,7 @@ impl Place<'_> {
     fn diff(&self) -> Answer {
         let before = self.origin()?.tree.as_deref();
         let before = before.ok_or("the files when the job first began are not known")?;
-        let now = tree::of_files(&Git::at(self.cwd), self.scratch);
+        let now = tree::of_files(&Git::at(self.cwd), self.scratch, self.spare);
         let differs = now.map_err(|error| error.to_string())? != before;
         let found = match differs {
             true => "files differ from when the job first began",
@@ -113,15 +116,18 @@ impl Place<'_> {
 
     fn clean(&self) -> Answer {
         let git = Git::at(self.cwd);
-        let listed = git
-            .bytes(&[
-                "--no-optional-locks",
-                "status",
-                "--porcelain=v1",
-                "-z",
-                "--no-renames",
-            ])
-            .map_err(|error| error.to_string())?;
+        let words = [
+            "--no-optional-locks",
+            "status",
+            "--porcelain=v1",
+            "-z",
+            "--no-renames",
+        ];
+        let listed = tree::without(&git, self.spare).and_then(|limits| {
+            let words = words.map(OsString::from).into_iter();
+            git.bytes(&words.chain(limits).collect::<Vec<_>>())
+        });
+        let listed = listed.map_err(|error| error.to_string())?;
         // `XY PATH`
         let entries = listed.split(|byte| *byte == 0).filter(|it| it.len() > 3);
         let names: Vec<_> = entries
@@ -147,6 +153,9 @@ impl Place<'_> {
         };
         let mut old = 0_u64;
         let found = glob::each(self.cwd, pattern, &mut |path, file| {
+            if self.spare.iter().any(|spare| path.starts_with(spare)) {
+                return ControlFlow::Continue(());
+            }
             if changed_ns(file) >= since {
                 return ControlFlow::Break(path.to_owned());
             }
@@ -220,6 +229,7 @@ mod tests {
         };
         let place = |origin| Place {
             cwd: dir.path(),
+            spare: &[],
             scratch: dir.path(),
             origin,
         };
@@ -243,6 +253,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let place = Place {
             cwd: dir.path(),
+            spare: &[],
             scratch: dir.path(),
             origin: None,
         };
@@ -267,6 +278,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let place = Place {
             cwd: dir.path(),
+            spare: &[],
             scratch: dir.path(),
             origin: None,
         };

@@ -20,17 +20,30 @@ pub(super) fn head(git: &Git) -> Result<Option<String>, GitError> {
     Ok((output.status.success() && !text.is_empty()).then(|| text.to_owned()))
 }
 
-/// The name of the tree of all files, committed or not, that git does not ignore. What git needs
-/// for that goes into a folder in `scratch` and is removed.
-pub(super) fn of_files(git: &Git, scratch: &Path) -> Result<String, GitError> {
+/// The name of the tree of all files, committed or not, that git does not ignore, without those in
+/// `spare`. What git needs for that goes into a folder in `scratch` and is removed.
+pub(super) fn of_files(git: &Git, scratch: &Path, spare: &[PathBuf]) -> Result<String, GitError> {
     let place = scratch.join("scratch-objects");
-    let name = name_of_files(git, &place);
+    let name = name_of_files(git, &place, spare);
     // Left behind it goes with the directory it lies in.
     let _ = fs::remove_dir_all(&place);
     name
 }
 
-fn name_of_files(git: &Git, place: &Path) -> Result<String, GitError> {
+/// What limits git to all files of the repository without those in `spare`.
+pub(super) fn without(git: &Git, spare: &[PathBuf]) -> Result<Vec<OsString>, GitError> {
+    let top = PathBuf::from(git.text(&["rev-parse", "--show-toplevel"])?);
+    let inside = spare.iter().filter_map(|path| path.strip_prefix(&top).ok());
+    let excluded = inside.map(|path| {
+        let mut word = OsString::from(":(top,exclude,literal)");
+        word.push(path);
+        word
+    });
+    let all = ["--", ":/"].map(OsString::from);
+    Ok(all.into_iter().chain(excluded).collect())
+}
+
+fn name_of_files(git: &Git, place: &Path, spare: &[PathBuf]) -> Result<String, GitError> {
     let path_of = |what: &str| {
         let text = git.text(&["rev-parse", "--path-format=absolute", "--git-path", what])?;
         Ok::<_, GitError>(PathBuf::from(text))
@@ -45,7 +58,7 @@ fn name_of_files(git: &Git, place: &Path) -> Result<String, GitError> {
         .with("GIT_INDEX_FILE", own_index)
         .with("GIT_OBJECT_DIRECTORY", place.join("objects"))
         .with("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(&objects));
-    git.bytes(&[
+    let words = [
         "-c",
         "core.safecrlf=false",
         "-c",
@@ -54,9 +67,14 @@ fn name_of_files(git: &Git, place: &Path) -> Result<String, GitError> {
         "advice.addEmbeddedRepo=false",
         "add",
         "--all",
-        "--",
-        ":/",
-    ])?;
+    ];
+    let limits = without(&git, spare)?;
+    let args: Vec<OsString> = words
+        .map(OsString::from)
+        .into_iter()
+        .chain(limits)
+        .collect();
+    git.bytes(&args)?;
     git.text(&["write-tree", "--missing-ok"])
 }
 
@@ -109,7 +127,7 @@ mod tests {
     fn the_name_is_that_of_the_files_whether_they_are_committed_or_not() {
         let (dir, git) = repository();
         let tree = dir.path().join("a:b");
-        let name = || of_files(&git, dir.path()).unwrap();
+        let name = || of_files(&git, dir.path(), &[]).unwrap();
         assert_eq!(head(&git).unwrap(), None);
         let empty = name();
         fs::write(tree.join("file"), "one").unwrap();
@@ -125,6 +143,11 @@ mod tests {
         assert_ne!(name(), untracked);
         fs::write(tree.join("file"), "one").unwrap();
         assert_eq!(name(), untracked, "changed back");
+        fs::create_dir(tree.join("q.db-run")).unwrap();
+        fs::write(tree.join("q.db-run/x"), "of the queue").unwrap();
+        assert_ne!(name(), untracked);
+        let spare = [tree.canonicalize().unwrap().join("q.db-run")];
+        assert_eq!(of_files(&git, dir.path(), &spare).unwrap(), untracked);
         assert!(head(&git).unwrap().is_some());
     }
 
@@ -133,7 +156,7 @@ mod tests {
         let (dir, git) = repository();
         let tree = dir.path().join("a:b");
         fs::write(tree.join("file"), "one").unwrap();
-        of_files(&git, dir.path()).unwrap();
+        of_files(&git, dir.path(), &[]).unwrap();
         assert!(!tree.join(".git/index").exists());
         let counted = git.text(&["count-objects"]).unwrap();
         assert!(counted.starts_with("0 objects"), "{counted}");
