@@ -5,25 +5,24 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use support::Stopped;
 
-/// How long 300 jobs, a killed worker and a second round may take on a busy machine.
+/// How long an example may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-#[test]
-fn real_work_survives_a_killed_worker() {
+const QCLI: &str = env!("CARGO_BIN_EXE_test-qcli");
+const QUEUE_WORKER: &str = env!("CARGO_BIN_EXE_test-queue-worker");
+const FAKE_AGENT: &str = env!("CARGO_BIN_EXE_fake-agent");
+
+/// Runs an example to its end and gives what it printed.
+fn printed_by(example: &str, programs: &[&str]) -> String {
     let env = support::test_env!();
     let known = env.command(&[]);
-    let mut script = Command::new(pages::root().join("examples/real-work.sh"));
+    let mut script = Command::new(pages::root().join("examples").join(example));
     script.env_clear().envs(
         known
             .get_envs()
             .filter_map(|(name, value)| Some((name, value?))),
     );
-    script
-        .args([
-            env!("CARGO_BIN_EXE_test-qcli"),
-            env!("CARGO_BIN_EXE_test-queue-worker"),
-        ])
-        .current_dir(env.work());
+    script.args(programs).current_dir(env.work());
     let mut running = env.spawn(script);
     let began = Instant::now();
     let ended = loop {
@@ -40,5 +39,17 @@ fn real_work_survives_a_killed_worker() {
     };
     let (stdout, stderr) = (running.stdout(), running.stderr());
     assert_eq!(ended, Stopped::Exited(0), "{stdout}\n{stderr}");
-    assert!(stdout.ends_with("All 300 jobs completed, and every output is whole.\n"));
+    stdout
+}
+
+#[test]
+fn real_work_survives_a_killed_worker() {
+    let said = printed_by("real-work.sh", &[QCLI, QUEUE_WORKER]);
+    assert!(said.ends_with("All 300 jobs completed, and every output is whole.\n"));
+}
+
+#[test]
+fn a_night_of_agents_ends_with_all_tasks_merged() {
+    let said = printed_by("overnight/overnight.sh", &[QCLI, QUEUE_WORKER, FAKE_AGENT]);
+    assert!(said.ends_with("Five tasks are done, checked, paid for and merged.\n"));
 }

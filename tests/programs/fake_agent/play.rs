@@ -145,8 +145,9 @@ impl<'a> Play<'a> {
                 text,
                 message,
             } => {
-                write_file(path, &self.filled(text)?)?;
-                commit(path, message)?;
+                let path = self.filled(path)?;
+                write_file(&path, &self.filled(text)?)?;
+                commit(&path, &self.filled(message)?)?;
             }
             Step::Cost(cost) => self.book(*cost)?,
             Step::Spawn { kind, seconds, pid } => self.spawn(*kind, *seconds, pid)?,
