@@ -307,7 +307,12 @@ fn an_adopted_attempt_costs_what_it_cost_and_its_adopter_keeps_the_budget() {
 #[test]
 fn what_an_attempt_cost_that_died_with_worker_and_supervisor_counts() {
     let (env, agents) = with_doubles();
-    agents.act_out("opencode", IN_TWO_STEPS);
+    let waits = IN_TWO_STEPS.replacen(
+        "{ cost = 0.4 },",
+        "{ await = \"begin\" },\n    { cost = 0.4 },",
+        1,
+    );
+    agents.act_out("opencode", &waits);
     let job = env.enqueue(&[
         "--agent",
         "opencode",
@@ -321,8 +326,16 @@ fn what_an_attempt_cost_that_died_with_worker_and_supervisor_counts() {
         .ok();
     env.qcli(&["release", &job.to_string()]).ok();
     let worker = env.spawn_worker(&[]);
-    wait_until("it has cost something", || booked(&agents) == 400_000);
-    // Whether the worker has read it by now or not.
+    wait_until("it has begun", || agents.starts().len() == 1);
+    // The worker reads nothing any more.
+    worker.signal(rustix::process::Signal::STOP);
+    agents.say("begin");
+    wait_until("its first step is in the log", || {
+        env.qcli(&["logs", &job.to_string()])
+            .ok()
+            .stdout
+            .contains("step_finish")
+    });
     worker.signal(rustix::process::Signal::KILL);
     drop(worker);
     env.kill_shims();
@@ -372,5 +385,37 @@ fn a_hard_budget_stops_what_runs_and_its_job_goes_on_with_its_session_when_there
     assert_eq!(
         (&listed[0]["name"], &listed[0]["spent"]["cost_usd"]),
         (&"night".into(), &1.1.into())
+    );
+}
+
+#[test]
+fn an_agent_that_can_bound_itself_is_given_what_is_left() {
+    let (env, agents) = with_doubles();
+    agents.act_out("claude", THREE_RUNS);
+    let line = r#"{"agent":"claude","prompt":"x","model":"opus","backoff":"none","max_cost":"1.5usd","max_tokens":"9M"}"#;
+    let file = env.file("jobs.jsonl", line);
+    let file = file.to_str().expect("the path is text");
+    let job = env.qcli(&["enqueue", "--from-file", file]).ok().id();
+    env.drain();
+    env.qcli(&["gate", "open", "claude"]).ok();
+    env.qcli(&["work", "--drain=all"]).ok();
+    let given: Vec<_> = agents
+        .starts()
+        .iter()
+        .map(|start| {
+            let argv = start["argv"].as_array().cloned().unwrap_or_default();
+            let words = argv.iter().filter_map(|word| word.as_str());
+            let mut bounds = words.filter_map(|word| word.strip_prefix("--max-budget-usd="));
+            bounds.next().map(str::to_owned)
+        })
+        .collect();
+    let expected = ["1.5", "0.245679", "0.195679"].map(|left| Some(left.to_owned()));
+    assert_eq!(given, expected, "{}", env.scene());
+    let page = env.qcli(&["show", &job.to_string()]).ok().stdout;
+    assert!(page.contains("$1.4293 of $1.50"), "{page}");
+    let options = &env.show(job)["options"];
+    assert_eq!(
+        (&options["max_cost"], &options["max_tokens"]),
+        (&"1.5".into(), &9_000_000.into())
     );
 }

@@ -43,10 +43,14 @@ impl Earlier {
         }
     }
 
+    /// What its session had used before, where the agent counts that too.
+    fn of_session(&self, facts: &Facts) -> Option<&BTreeMap<String, Usage>> {
+        self.sessions.get(facts.session_id.as_ref()?)
+    }
+
     /// What the attempt used by itself, of all that its agent named.
     fn own(&self, facts: &Facts) -> BTreeMap<String, Usage> {
-        let session = facts.session_id.as_ref();
-        let Some(before) = session.and_then(|session| self.sessions.get(session)) else {
+        let Some(before) = self.of_session(facts) else {
             return facts.usage.clone();
         };
         let rest = |(model, now): (&String, &Usage)| {
@@ -87,7 +91,9 @@ fn less(now: &Usage, before: &Usage) -> Usage {
 #[must_use]
 pub fn bill(facts: &Facts, profile: Option<&str>, earlier: &Earlier) -> Bill {
     let mut lines: Vec<Line> = earlier.own(facts).into_iter().map(line).collect();
-    if let Some(total) = facts.cost_usd.and_then(Usd::from_dollars) {
+    let total = facts.cost_usd.and_then(Usd::from_dollars);
+    // A price of the whole session is not that of this run.
+    if let Some(total) = total.filter(|_| earlier.of_session(facts).is_none()) {
         price_the_rest(&mut lines, total, facts);
     }
     Bill {
@@ -109,22 +115,23 @@ fn line((model, usage): (String, Usage)) -> Line {
 }
 
 /// Shares what the process cost beyond the models that have a price of their own among those that
-/// have none, by their tokens: what they cost together is known.
+/// have none, by their tokens: what they cost together is known. Where all have one, the rest is
+/// no model's own, such as a search; it goes to the model that the agent works with.
 fn price_the_rest(lines: &mut Vec<Line>, total: Usd, facts: &Facts) {
     let priced: Usd = lines.iter().filter_map(|line| line.cost).sum();
     let mut rest = total.saturating_sub(priced);
-    if lines.is_empty() && rest > Usd::ZERO {
-        lines.push(Line {
-            model: facts.model_name(),
-            ..Line::default()
-        });
+    if rest > Usd::ZERO && lines.iter().all(|line| line.cost.is_some()) {
+        let line = main_line(lines, facts);
+        line.cost = Some(line.cost.unwrap_or_default().saturating_add(rest));
+        return;
     }
+    let unpriced = |line: &&mut Line| line.cost.is_none();
     let mut tokens: u64 = lines
-        .iter()
-        .filter(|line| line.cost.is_none())
-        .map(Line::tokens)
+        .iter_mut()
+        .filter(unpriced)
+        .map(|line| line.tokens())
         .sum();
-    for line in lines.iter_mut().filter(|line| line.cost.is_none()) {
+    for line in lines.iter_mut().filter(unpriced) {
         let share = match tokens {
             0 => rest,
             all => share(rest, line.tokens(), all),
@@ -133,6 +140,22 @@ fn price_the_rest(lines: &mut Vec<Line>, total: Usd, facts: &Facts) {
         rest = rest.saturating_sub(share);
         line.cost = Some(share);
     }
+}
+
+/// The line of the model that the agent works with, made where it has none.
+fn main_line<'a>(lines: &'a mut Vec<Line>, facts: &Facts) -> &'a mut Line {
+    let model = facts.model_name();
+    let place = match lines.iter().position(|line| line.model == model) {
+        Some(place) => place,
+        None => {
+            lines.push(Line {
+                model,
+                ..Line::default()
+            });
+            lines.len() - 1
+        }
+    };
+    &mut lines[place]
 }
 
 /// The part of an amount that `some` of `all` tokens stand for.
@@ -196,6 +219,15 @@ mod tests {
                 ("b".into(), Some("0.75".into()))
             ]
         );
+        // 0.1 of it is no model's own, and none of them is the one that was named first.
+        let dearer = facts(&[("a", usage(1, Some(0.1)))], Some(0.2));
+        assert_eq!(
+            costs(&dearer),
+            [
+                ("a".into(), Some("0.1".into())),
+                ("unknown".into(), Some("0.1".into()))
+            ]
+        );
         let without_tokens = facts(&[], Some(0.5));
         assert_eq!(
             costs(&without_tokens),
@@ -237,14 +269,17 @@ mod tests {
         /// However a price is spread over models, the lines add up to it.
         #[test]
         fn the_lines_add_up_to_what_the_process_cost(
-            tokens in prop::collection::vec(0_u64..1_000_000, 1..6),
-            nanos in 1..=Usd::MOST.nanos(),
+            models in prop::collection::vec((0_u64..1_000_000, prop::option::of(0_u64..1_000)), 0..6),
+            beyond in 0..=Usd::MOST.nanos() - 6_000,
         ) {
-            let mut lines: Vec<Line> = tokens
-                .iter()
-                .map(|tokens| Line { input: *tokens, ..Line::default() })
-                .collect();
-            let total = Usd::from_nanos(nanos);
+            let line = |(tokens, cost): &(u64, Option<u64>)| Line {
+                input: *tokens,
+                cost: cost.map(Usd::from_nanos),
+                ..Line::default()
+            };
+            let mut lines: Vec<Line> = models.iter().map(line).collect();
+            let priced: u64 = models.iter().filter_map(|(_, cost)| *cost).sum();
+            let total = Usd::from_nanos(priced + beyond);
             price_the_rest(&mut lines, total, &Facts::default());
             prop_assert_eq!(lines.iter().filter_map(|line| line.cost).sum::<Usd>(), total);
         }

@@ -263,9 +263,11 @@ fn place_all(tx: &Tx<'_>, name: &str) -> Done<()> {
             budgets.sort_unstable();
         }
         let other = lane_like(tx, lane, &budgets)?;
-        for job in jobs {
-            tx.run(sql::SET_LANE, named_params! {":job": job, ":lane": other})?;
-        }
+        let jobs = serde_json::to_string(&jobs)?;
+        tx.run(
+            sql::MOVE_TO_LANE,
+            named_params! {":jobs": jobs, ":lane": other},
+        )?;
         tx.touch(lane);
         tx.touch(other);
     }
@@ -285,6 +287,7 @@ fn lane_like(tx: &Tx<'_>, lane: i64, budgets: &[String]) -> Done<i64> {
 /// Sets a budget, and says how it stands then.
 pub(super) fn set(tx: &Tx<'_>, budget: &Budget) -> Done<BudgetStatus> {
     check(budget)?;
+    let before = find(tx.connection(), &budget.name)?;
     let (key, value) = tag_of(&budget.scope);
     tx.run(
         sql::SET_BUDGET,
@@ -302,7 +305,9 @@ pub(super) fn set(tx: &Tx<'_>, budget: &Budget) -> Done<BudgetStatus> {
         },
     )?;
     recount(tx, budget, budget.per.span(budget.zone, tx.now.wall))?;
-    place_all(tx, &budget.name)?;
+    if before.is_none_or(|before| before.budget.scope != budget.scope) {
+        place_all(tx, &budget.name)?;
+    }
     reopen(tx, &budget.name)?;
     let set = all(tx.connection(), Some(&budget.name), tx.now.wall)?.pop();
     Ok(set.ok_or_else(|| Error::BudgetNotFound(budget.name.clone()))?)

@@ -92,6 +92,7 @@ statements! {
     LOGS_OF_JOB = "logs_of_job",
     MEET_DEPENDENCY = "meet_dependency",
     MOVE_JOB = "move_job",
+    MOVE_TO_LANE = "move_to_lane",
     NEIGHBOUR_AFTER = "neighbour_after",
     NEIGHBOUR_BEFORE = "neighbour_before",
     NEXT_INSTANT = "next_instant",
