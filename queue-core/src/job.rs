@@ -493,6 +493,16 @@ impl Job {
         self.max_attempts.saturating_sub(self.attempt)
     }
 
+    /// The names of the ways by which it can go around a gate: all others, where that gate stands in
+    /// one of its ways alone.
+    pub fn ways_around(&self, gate: &GateName) -> Vec<&str> {
+        if self.gates.contains(gate) || !self.ways.iter().any(|way| way.gates.contains(gate)) {
+            return Vec::new();
+        }
+        let others = self.ways.iter().filter(|way| !way.gates.contains(gate));
+        others.map(|way| way.name.as_str()).collect()
+    }
+
     /// The gates that its last attempt has passed: its own, and those of the way that it went.
     pub fn passed(&self) -> impl Iterator<Item = &GateName> {
         let way = self

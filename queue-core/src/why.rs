@@ -203,12 +203,17 @@ impl Cause {
                 format!("waiting for limit {limit}, {}", within(*until, now))
             }
             Cause::GateClosed { gate, closing } => match closing.until {
-                Some(until) => format!("waiting for gate {gate}, {}", within(until, now)),
+                Some(until) => format!(
+                    "waiting for gate {}, {}",
+                    or_another(job, gate),
+                    within(until, now)
+                ),
                 None => format!("gate {gate} is closed: {}", closing.reason),
             },
-            Cause::GateProbed { gate, probe, .. } => {
-                format!("waiting for gate {gate}, which job {probe} tries")
-            }
+            Cause::GateProbed { gate, probe, .. } => format!(
+                "waiting for gate {}, which job {probe} tries",
+                or_another(job, gate)
+            ),
             Cause::GateStaggered { gate, until } => {
                 format!(
                     "waiting for its turn at gate {gate}, {}",
@@ -250,6 +255,13 @@ pub fn condition(job: &Job, cause: Option<&Cause>, now: Timestamp) -> String {
             job.state.as_str().to_owned()
         }
     }
+}
+
+/// A gate, and the ways that lead around it: `claude or codex`.
+fn or_another(job: &Job, gate: &GateName) -> String {
+    let mut names = job.ways_around(gate);
+    names.insert(0, gate.as_str());
+    names.join(" or ")
 }
 
 fn after(parent: JobId, end: ParentEnd, state: Option<State>) -> String {

@@ -164,6 +164,10 @@ fn where_all_are_limited_it_waits_says_so_and_the_first_goes_on_with_its_own_ses
         .map(|cause| cause["text"].as_str().expect("it is a text"))
         .collect();
     assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("go on by codex as well"), "{told:?}");
+    let condition = both.env.show(job)["condition"].clone();
+    let begins = |text: &str| text.starts_with("waiting for gate claude or codex, in ");
+    assert!(condition.as_str().is_some_and(begins), "{condition}");
     assert!(
         told[0].contains("`claude`") && told[1].contains("`codex`"),
         "{told:?}"

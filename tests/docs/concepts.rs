@@ -5,7 +5,7 @@ use regex::Regex;
 use std::collections::BTreeMap;
 
 /// The words that stand for the ideas of the queue.
-const WORDS: [&str; 43] = [
+const WORDS: [&str; 45] = [
     "Adopt",
     "Ageing",
     "Attempt",
@@ -17,6 +17,7 @@ const WORDS: [&str; 43] = [
     "Condition",
     "Dependency",
     "Direct",
+    "Directory",
     "Epoch",
     "Failed",
     "Failure class",
@@ -47,6 +48,7 @@ const WORDS: [&str; 43] = [
     "Store",
     "Unique key",
     "Wait reason",
+    "Way",
     "Worker",
     "Worker death",
 ];

@@ -89,7 +89,7 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
             ),
             [format!("qcli limit set {} --rate RATE", word(limit))],
         ),
-        Cause::GateClosed { gate, closing } => closed(gate, closing, times),
+        Cause::GateClosed { gate, closing } => around(job, gate, closed(gate, closing, times)),
         Cause::GateProbed {
             gate,
             closing,
@@ -191,6 +191,22 @@ fn asks(
 }
 
 /// A closed gate: until when, why, and who says so.
+/// Says of a gate that only one of several ways leads through that another one is enough.
+fn around(job: &Job, gate: &GateName, explained: Explained) -> Explained {
+    let ways = job.ways_around(gate);
+    if ways.is_empty() {
+        return explained;
+    }
+    Explained {
+        sentence: format!(
+            "{} It can go on by {} as well, once that is open.",
+            explained.sentence,
+            ways.join(" or ")
+        ),
+        ..explained
+    }
+}
+
 fn closed(gate: &GateName, closing: &Closing, times: Times) -> Explained {
     let remedy = [format!("qcli gate open {}", word(gate.as_str()))];
     match closing.until {
