@@ -81,13 +81,32 @@ fn a_budget_is_set_listed_changed_and_removed() {
         table.contains("(America/Santiago)") && table.contains("never"),
         "{table}"
     );
+    // What is not named of one that is there stays.
+    env.qcli(&[
+        "budget",
+        "set",
+        "queue:nightly",
+        "--max-cost",
+        "30",
+        "--hard",
+    ])
+    .ok()
+    .says("$0.00 of $30.00, 0 of 5M tokens for agents in queue nightly");
+    env.qcli(&["budget", "set", "queue:nightly", "--max-cost", "31"])
+        .ok();
+    assert_eq!(env.json(&["budget", "list"])[0]["hard"], true);
+    env.qcli(&["budget", "set", "queue:nightly", "--no-hard"])
+        .ok();
+    assert_eq!(env.json(&["budget", "list"])[0]["hard"], false);
     env.qcli(&["budget", "rm", "queue:nightly"])
         .ok()
         .says("budget queue:nightly is removed");
     env.qcli(&["budget", "rm", "queue:nightly"])
         .exits(3)
         .says("there is no budget");
-    env.qcli(&["budget", "set"]).exits(2);
+    env.qcli(&["budget", "set"])
+        .exits(2)
+        .says("how much budget `all` is, is not said");
     env.qcli(&["budget", "set", "a b", "--max-cost", "1"])
         .exits(2)
         .says("without spaces");

@@ -40,7 +40,7 @@ pub(crate) struct Args {
 enum BudgetVerb {
     /// Show all budgets, and what is left of them
     List,
-    /// Set a budget, in place of the one of that name
+    /// Set a budget, or change what is given of one that is there
     Set(SetArgs),
     /// Remove a budget: what waited for it starts
     #[command(visible_alias = "rm")]
@@ -66,16 +66,16 @@ struct SetArgs {
     tag: Option<(String, Option<String>)>,
 
     /// How much it is, such as 20 US dollars
-    #[arg(long, value_name = "USD", value_parser = budget::cost, required_unless_present = "max_tokens")]
+    #[arg(long, value_name = "USD", value_parser = budget::cost)]
     max_cost: Option<Usd>,
 
     /// How many tokens it is, such as 5M
     #[arg(long, value_name = "N", value_parser = budget::tokens)]
     max_tokens: Option<u64>,
 
-    /// For how long what was spent counts: a `day`, a `month`, or for `ever`
-    #[arg(long, value_name = "SPAN", default_value = "day")]
-    per: Per,
+    /// For how long what was spent counts: a `day`, a `month`, or for `ever` [default: day]
+    #[arg(long, value_name = "SPAN")]
+    per: Option<Per>,
 
     /// Whose midnights count, such as Europe/Oslo [default: the zone of this machine]
     #[arg(long, value_name = "ZONE", value_parser = zone)]
@@ -84,6 +84,10 @@ struct SetArgs {
     /// Stop running attempts too when it is used up; their jobs wait, and go on with their sessions
     #[arg(long)]
     hard: bool,
+
+    /// Let running attempts go on when it is used up
+    #[arg(long, conflicts_with = "hard")]
+    no_hard: bool,
 }
 
 fn zone(text: &str) -> Result<Tz, String> {
@@ -102,22 +106,48 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<ExitCode, CliErro
 }
 
 impl SetArgs {
-    fn budget(self, machine: Tz) -> Budget {
+    fn name(&self) -> String {
         let scope = Scope {
-            queue: self.queue,
-            tag: self.tag,
+            queue: self.queue.clone(),
+            tag: self.tag.clone(),
         };
-        Budget {
-            name: self.name.unwrap_or_else(|| name_of(&scope, self.per)),
-            scope,
-            per: self.per,
-            zone: self.zone.unwrap_or(machine),
-            most: Most {
-                cost: self.max_cost,
-                tokens: self.max_tokens,
-            },
-            hard: self.hard,
+        let name = self.name.clone();
+        name.unwrap_or_else(|| name_of(&scope, self.per.unwrap_or(Per::Day)))
+    }
+
+    /// What is asked for, filled up with what the budget of that name is already.
+    fn over(self, before: Option<Budget>, machine: Tz) -> Result<Budget, CliError> {
+        let name = self.name();
+        let budget = before.unwrap_or_else(|| Budget {
+            name,
+            scope: Scope::default(),
+            per: Per::Day,
+            zone: machine,
+            most: Most::default(),
+            hard: false,
+        });
+        let most = Most {
+            cost: self.max_cost.or(budget.most.cost),
+            tokens: self.max_tokens.or(budget.most.tokens),
+        };
+        if most.is_unbounded() {
+            return Err(CliError::usage(format!(
+                "how much budget `{}` is, is not said",
+                budget.name
+            ))
+            .hint("`--max-cost 20` is in US dollars, `--max-tokens 5M` in tokens"));
         }
+        Ok(Budget {
+            scope: Scope {
+                queue: self.queue.or(budget.scope.queue),
+                tag: self.tag.or(budget.scope.tag),
+            },
+            per: self.per.unwrap_or(budget.per),
+            zone: self.zone.unwrap_or(budget.zone),
+            hard: self.hard || (budget.hard && !self.no_hard),
+            most,
+            name: budget.name,
+        })
     }
 }
 
@@ -143,8 +173,13 @@ fn name_of(scope: &Scope, per: Per) -> String {
 
 fn set(args: SetArgs, context: &mut Context) -> Result<(), CliError> {
     let store = context.store()?;
-    let budget = args.budget(zone_of(context));
-    let status = store.set_budget(&budget, &context.now())?;
+    let (name, now) = (args.name(), context.now());
+    let known = store.budgets(&now)?.into_iter();
+    let before = known
+        .map(|status| status.budget)
+        .find(|budget| budget.name == name);
+    let budget = args.over(before, zone_of(context))?;
+    let status = store.set_budget(&budget, &now)?;
     if context.out.is_json() {
         return context.out.json(&budget_json(&status));
     }
