@@ -189,3 +189,52 @@ fn a_job_does_not_get_the_answer_of_the_one_that_enqueued_it() {
         assert!(!log.stdout.contains("QUEUE_ANSWER"), "{}", log.stdout);
     }
 }
+
+#[test]
+fn who_waits_for_several_jobs_is_told_what_each_of_them_asks() {
+    let env = support::test_env!();
+    parked(&env, &[]);
+    parked(&env, &[]);
+    env.qcli(&["wait", "1", "2", "--timeout", "10ms"])
+        .exits(124)
+        .says("qcli answer 1")
+        .says("qcli answer 2");
+}
+
+#[test]
+fn run_tells_each_question_and_goes_on_with_the_answers() {
+    let env = support::test_env!();
+    let line =
+        "case $QUEUE_ANSWER in '') $Q ask 'First?';; one) $Q ask 'Second?';; two) echo done;; esac";
+    let line = with_qcli(&env, line);
+    let mut running = env.spawn_qcli(&["run", "--shell", &line]);
+    for (question, answer) in [("First?", "one"), ("Second?", "two")] {
+        wait_until("the question is told", || {
+            running.stderr().contains(question)
+        });
+        env.qcli(&["answer", "1", answer]).ok();
+    }
+    assert_eq!(running.wait(), support::Stopped::Exited(0));
+    assert!(running.stdout().contains("done"));
+}
+
+#[test]
+fn a_check_that_fails_does_not_stand_in_the_way_of_a_question() {
+    let env = support::test_env!();
+    let line = with_qcli(
+        &env,
+        "[ -n \"$QUEUE_ANSWER\" ] && touch made || $Q ask 'Make it?'",
+    );
+    let terms = ["--check", "test -e made", "--max-attempts", "1"];
+    let job = env.enqueue(&[&terms[..], &["--shell", &line]].concat());
+    env.drain();
+    let shown = env.show(job);
+    assert_eq!(
+        (&shown["wait_reason"], &shown["class"], &shown["attempt"]),
+        (&json!("answer"), &json!("needs_input"), &json!(0)),
+        "{shown:#}"
+    );
+    env.qcli(&["answer", "1", "yes"]).ok();
+    env.drain();
+    assert_eq!(env.state(job), "completed");
+}

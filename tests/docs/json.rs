@@ -108,3 +108,17 @@ fn the_page_names_every_field_of_a_gate() {
         assert_eq!(without_schema(fields(&gate)), named("A gate"));
     }
 }
+
+#[test]
+fn the_page_names_every_field_of_what_is_asked() {
+    let env = support::test_env!();
+    let qcli = env
+        .command(&[])
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
+    env.enqueue(&["--shell", &format!("'{qcli}' ask 'Which?'")]);
+    env.drain();
+    let asking = &env.json(&["status"])["asking"][0];
+    assert_eq!(fields(asking), named("What jobs ask"));
+}

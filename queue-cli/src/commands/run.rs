@@ -199,8 +199,8 @@ fn show(
 struct Told {
     /// The attempt of which it was said that another follows.
     retry_of: Option<Epoch>,
-    /// Whether it was said that it waits for a person.
-    person: bool,
+    /// The attempt after which it was said that it waits for a person: the next one may ask another thing.
+    person: Option<Epoch>,
 }
 
 /// Says once what the job waits for, and ends when it can never start.
@@ -230,11 +230,11 @@ fn tell_of_waiting(
         .causes
         .iter()
         .any(|cause| matches!(cause, Cause::NoWorker { .. }));
-    if !told.person
+    if told.person != Some(job.epoch)
         && is_served
         && let Some(words) = waits_for_a_person(detail, times)
     {
-        told.person = true;
+        told.person = Some(job.epoch);
         context.out.note(words);
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use queue_core::store::{Detail, Summary};
 use queue_core::units::{format_duration, parse_duration};
-use queue_core::{JobId, Now, State, Store};
+use queue_core::{Epoch, JobId, Now, State, Store};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -105,7 +105,7 @@ fn wait(
     until: Option<Instant>,
 ) -> Result<Vec<Waited>, CliError> {
     let mut told: Vec<JobId> = Vec::new();
-    let mut warned = false;
+    let mut warned = Vec::new();
     let mut waited: Vec<Option<Waited>> = jobs.iter().map(|_| None).collect();
     loop {
         let generation = store.generation();
@@ -152,7 +152,7 @@ fn look(
     context: &mut Context,
     store: &dyn Store,
     id: JobId,
-    warned: &mut bool,
+    warned: &mut Vec<(JobId, Epoch)>,
 ) -> Result<Waited, CliError> {
     let now = context.now();
     let detail = store.detail(id, &now)?;
@@ -202,11 +202,15 @@ fn standing(
     Ok(stuck.map_or(Standing::Goes, Standing::Stuck))
 }
 
-/// Says once that a wait will take until somebody does something.
-fn warn_once(context: &mut Context, detail: &Detail, warned: &mut bool) {
-    if !*warned && let Some(words) = waits_for_a_person(detail, context.out.times()) {
+/// Says once of each job that the wait will take until somebody does something, and again after an attempt: it may ask
+/// another thing.
+fn warn_once(context: &mut Context, detail: &Detail, warned: &mut Vec<(JobId, Epoch)>) {
+    let now = (detail.summary.job.id, detail.summary.job.epoch);
+    if !warned.contains(&now)
+        && let Some(words) = waits_for_a_person(detail, context.out.times())
+    {
         context.out.note(words);
-        *warned = true;
+        warned.push(now);
     }
 }
 

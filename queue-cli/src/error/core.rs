@@ -116,6 +116,9 @@ fn instead(job: JobId, state: State, verb: Verb) -> Option<String> {
         (Verb::Requeue, State::Scheduled) => {
             format!("it runs by itself; `qcli release {job}` lets it run now")
         }
+        (Verb::Requeue, State::Blocked) => {
+            format!("it has not ended: `qcli why {job}` says what it waits for")
+        }
         (Verb::Requeue | Verb::Release, _) if state.is_waiting() => {
             format!("it runs by itself; `qcli why {job}` says what it waits for")
         }
