@@ -6,7 +6,7 @@ use queue_core::{
     attempt::Outcome,
     budget::{Budget, BudgetStatus, Most, Per, Scope},
     job::PROCESS,
-    store::{Edit, Requeue},
+    store::{Edit, Requeue, SettingsResult, Shared},
     why::Cause,
 };
 use std::collections::BTreeMap;
@@ -323,4 +323,38 @@ fn what_cannot_be_a_budget_is_refused() {
     refused(&budget("none", Scope::default(), Per::Day, Most::default()));
     refused(&budget("nothing", Scope::default(), Per::Day, usd("0")));
     assert_eq!(q.store().budgets(&q.now()).unwrap(), []);
+}
+
+#[test]
+fn a_budget_goes_along_with_its_jobs_and_counts_what_they_cost() {
+    let q = TestQueue::new();
+    let all = budget("all", Scope::default(), Per::Ever, usd("1"));
+    set(&q, &all);
+    set(&q, &budget("other", of_queue("other"), Per::Ever, usd("1")));
+    spend(&q, agents(), "2");
+    let waits = q.enqueue(agents());
+    let rows = q.store().export(JobId(0), 10).unwrap();
+    let new = TestQueue::new();
+    let there = new.enqueue(agents());
+    let brought = new.store().import(rows, &new.now()).unwrap();
+    let added = ("all".to_owned(), SettingsResult::Added);
+    let of_budgets = brought
+        .settings
+        .into_iter()
+        .filter(|one| one.of == Shared::Budget);
+    let of_budgets: Vec<_> = of_budgets.map(|one| (one.name, one.result)).collect();
+    assert_eq!(of_budgets, [added], "and no other one");
+    let status = new.store().budgets(&new.now()).unwrap().remove(0);
+    assert_eq!(
+        (status.budget, status.spent.cost.to_string()),
+        (all, "2".to_owned())
+    );
+    assert!(new.try_claim("a").is_none());
+    assert!(
+        used_up(&new, there).is_some(),
+        "it is for the jobs that were there, too"
+    );
+    let imported = new.ids_in(State::Pending);
+    assert_eq!((imported.len(), q.state(waits)), (2, State::Pending));
+    new.examine();
 }

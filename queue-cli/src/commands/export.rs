@@ -16,8 +16,8 @@ const PAGE: usize = 500;
 /// Print jobs with their history as JSON, one a line
 ///
 /// Everything there is of them, the values of their environment included: keep the file to yourself. The settings of the
-/// queues, limits, gates and concurrency keys they use go along. `qcli import` reads it into another store. Logs of attempts are
-/// not in it.
+/// queues, limits, gates, concurrency keys and budgets they use go along, and so does what they have cost. `qcli import` reads
+/// it into another store. Logs of attempts are not in it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qcli export > jobs.jsonl

@@ -75,6 +75,7 @@ fn tell(context: &mut Context, settings: &ImportedSettings) {
         Shared::Limit => ("limit", "qcli limit list"),
         Shared::Gate => ("gate", "qcli gate list"),
         Shared::ConcurrencyKey => ("concurrency key", "qcli limit list"),
+        Shared::Budget => ("budget", "qcli budget list"),
     };
     let name = &settings.name;
     match settings.result {
@@ -92,6 +93,7 @@ fn settings_json(settings: &ImportedSettings) -> Value {
         Shared::Limit => "limit",
         Shared::Gate => "gate",
         Shared::ConcurrencyKey => "concurrency_key",
+        Shared::Budget => "budget",
     };
     let result = match settings.result {
         SettingsResult::Same => "same",

@@ -35,7 +35,7 @@ pub enum Imported {
     Existing(JobId),
 }
 
-/// What became of the settings of one queue, limit, gate or concurrency key.
+/// What became of the settings of one queue, limit, gate, concurrency key or budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedSettings {
     /// What they are of.
@@ -57,6 +57,8 @@ pub enum Shared {
     Gate,
     /// A concurrency key.
     ConcurrencyKey,
+    /// A budget: how much it is, and what for.
+    Budget,
 }
 
 /// What became of settings that came along with a job. The later of two goes before the earlier

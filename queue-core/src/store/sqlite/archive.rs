@@ -79,12 +79,14 @@ fn export_one(c: &Connection, id: i64) -> Done<Archived> {
     for (table, key) in TABLES {
         tables.insert((*table).to_owned(), all_rows(c, table, key, id)?);
     }
-    let (limits, gates, ways): (Vec<LimitUse>, Vec<GateName>, Vec<Way>) =
+    type Conditions = (Vec<LimitUse>, Vec<GateName>, Vec<Way>, Vec<String>);
+    let (limits, gates, ways, budgets): Conditions =
         tx::one(c, sql::JOB_ROW, named_params! {":job": id}, |row| {
             Ok((
                 rows::json(row, "limits")?,
                 rows::json(row, "gates")?,
                 rows::json(row, "ways")?,
+                rows::json(row, "budgets")?,
             ))
         })?
         .unwrap_or_default();
@@ -99,7 +101,7 @@ fn export_one(c: &Connection, id: i64) -> Done<Archived> {
             .collect();
         job.insert("gates".to_owned(), serde_json::to_value(&gates)?);
         job.insert("ways".to_owned(), serde_json::to_value(&ways)?);
-        for (table, rows) in settings::export(c, job, &limits, &passed)? {
+        for (table, rows) in settings::export(c, job, &limits, &passed, &budgets)? {
             tables.insert(table.to_owned(), rows);
         }
     }

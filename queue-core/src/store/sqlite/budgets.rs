@@ -313,6 +313,14 @@ pub(super) fn set(tx: &Tx<'_>, budget: &Budget) -> Done<BudgetStatus> {
     Ok(set.ok_or_else(|| Error::BudgetNotFound(budget.name.clone()))?)
 }
 
+/// A budget came along with a job of another store, and is in force from now on.
+pub(super) fn brought(tx: &Tx<'_>, name: &str) -> Done<()> {
+    if let Some(kept) = find(tx.connection(), name)? {
+        check(&kept.budget)?;
+    }
+    place_all(tx, name)
+}
+
 fn check(budget: &Budget) -> Result<(), Error> {
     let name = &budget.name;
     let is_good = |c: char| !c.is_whitespace() && !c.is_control();

@@ -1,8 +1,10 @@
-//! The settings that go along with a job: of its queue, its limits, its gates and its concurrency key.
+//! The settings that go along with a job: of its queue, its limits, its gates, its concurrency key
+//! and its budgets.
 //!
 //! Each job carries those it uses, so that any part of a file can be imported by itself. What is
 //! set here already is never touched: the jobs that are here rely on it. How full a bucket is and
-//! how often it was used stays with the store that it belongs to, and so does what closed a gate.
+//! how often it was used stays with the store that it belongs to, and so does what closed a gate;
+//! what a budget has counted follows the ledger.
 
 use super::{Row, all_rows, insert};
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
     job::LimitUse,
     store::{
         Archived, ImportedSettings, SettingsResult, Shared,
-        sqlite::{fault::Done, gates, limits, queues, tx::Tx},
+        sqlite::{budgets, fault::Done, gates, limits, queues, tx::Tx},
     },
 };
 use rusqlite::Connection;
@@ -69,6 +71,18 @@ const PLACES: &[Place] = &[
         key: "key",
         left_behind: &[],
     },
+    Place {
+        of: Shared::Budget,
+        table: "budget",
+        key: "name",
+        left_behind: &[
+            "created_at",
+            "counted_from",
+            "nano_usd",
+            "tokens",
+            "unpriced",
+        ],
+    },
 ];
 
 impl Place {
@@ -114,6 +128,7 @@ pub(super) fn export(
     job: &Row,
     limits: &[LimitUse],
     gates: &[&GateName],
+    budgets: &[String],
 ) -> Done<Vec<(&'static str, Vec<Row>)>> {
     let text = |column: &str| job.get(column).and_then(Json::as_str).unwrap_or_default();
     let mut tables = Vec::new();
@@ -123,6 +138,7 @@ pub(super) fn export(
             Shared::Limit => limits.iter().map(|limit| limit.name.as_str()).collect(),
             Shared::Gate => gates.iter().map(|gate| gate.as_str()).collect(),
             Shared::ConcurrencyKey => vec![text("concurrency_key")],
+            Shared::Budget => budgets.iter().map(String::as_str).collect(),
         };
         let mut rows = Vec::new();
         for name in names {
@@ -164,6 +180,12 @@ fn add(tx: &Tx<'_>, place: &Place, name: &str, row: &Row) -> Done<()> {
     if place.left_behind.contains(&"created_at") {
         row.insert("created_at".to_owned(), tx.wall().into());
     }
+    if place.of == Shared::Budget {
+        // Counted anew, once the ledger of all jobs is here.
+        for counted in ["counted_from", "nano_usd", "tokens", "unpriced"] {
+            row.insert(counted.to_owned(), 0.into());
+        }
+    }
     insert(tx, place.table, &row)?;
     // Read as everybody will: what nobody could have set must not get in.
     match place.of {
@@ -173,6 +195,7 @@ fn add(tx: &Tx<'_>, place: &Place, name: &str, row: &Row) -> Done<()> {
             queues::keys(tx.connection())?;
         }
         Shared::Gate => {}
+        Shared::Budget => budgets::brought(tx, name)?,
     }
     Ok(())
 }
