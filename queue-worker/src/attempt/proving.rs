@@ -175,7 +175,7 @@ impl Proving<'_> {
                 Some(Found::Alive) => return Ok(host::adopted(&task.control, &post)),
                 Some(Found::Ended(status)) => return Ok(End::Over(status)),
                 // Begun, and neither there nor ended.
-                Some(Found::Nothing) if post.directory().exists() => return Ok(End::Died),
+                Some(Found::Nothing) if post.directory().exists() => return Ok(self.gone()),
                 Some(Found::Nothing) => {}
             }
         }
@@ -188,7 +188,7 @@ impl Proving<'_> {
         let spec = self.spec(line)?;
         match check::begin(&post, line, &spec) {
             Ok(true) => {}
-            Ok(false) => return Ok(End::Died),
+            Ok(false) => return Ok(self.gone()),
             Err(error) => return Err(Stop::Unbuilt(task.no_run_directory(&error).into())),
         }
         let hosted = match task.manner {
@@ -196,6 +196,16 @@ impl Proving<'_> {
             Manner::Shim | Manner::Adopted => host::shim(&spec, &task.control, &post, &task.shims),
         };
         hosted.map_err(|problem| Stop::Unbuilt(problem.into()))
+    }
+
+    /// What to make of a check that somebody began and that is not there: it died, and what is left of
+    /// it has to be ended. Where the lease may be over it is another worker's, which is just
+    /// beginning it: that one is not to be disturbed.
+    fn gone(&self) -> End {
+        match self.task.control.is_late() {
+            true => End::TooLate,
+            false => End::Died,
+        }
     }
 
     /// Looks what became of a check, until that can be read; none where the worker lets go.
