@@ -419,3 +419,57 @@ fn an_agent_that_can_bound_itself_is_given_what_is_left() {
         (&"1.5".into(), &9_000_000.into())
     );
 }
+
+/// Each turn names what the thread used since it began.
+const CUMULATIVE: &str = r#"
+[[run]]
+steps = [
+    { print = '''{"type":"thread.started","thread_id":"${session}"}''' },
+    { print = '''{"type":"item.completed","item":{"id":"i0","type":"agent_message","text":"Done."}}''' },
+    { print = '''{"type":"turn.completed","usage":{"input_tokens":1200,"cached_input_tokens":200,"output_tokens":50}}''' },
+]
+
+[[run]]
+steps = [
+    { print = '''{"type":"thread.started","thread_id":"${session}"}''' },
+    { print = '''{"type":"item.completed","item":{"id":"i1","type":"agent_message","text":"Done indeed."}}''' },
+    { print = '''{"type":"turn.completed","usage":{"input_tokens":3000,"cached_input_tokens":500,"output_tokens":120}}''' },
+]
+"#;
+
+// openai/codex#17539: usage of a resumed thread is that of the whole thread.
+#[test]
+fn a_resumed_thread_that_counts_from_its_beginning_costs_what_it_cost_once() {
+    let (env, agents) = with_doubles();
+    agents.act_out("codex", CUMULATIVE);
+    let check = "test -e marker || { touch marker; false; }";
+    let job = env.enqueue(&[
+        "--agent",
+        "codex",
+        "--prompt",
+        "x",
+        "--backoff",
+        "none",
+        "--check",
+        check,
+    ]);
+    env.qcli(&["work", "--drain=all"]).ok();
+    let shown = env.show(job);
+    assert_eq!(shown["state"], "completed", "{shown:#}");
+    assert_eq!(shown["attempts"][1]["rung"], "resume", "{shown:#}");
+    let spent = &shown["spent"];
+    assert_eq!(
+        (&spent["tokens"], &spent["unpriced_tokens"]),
+        (&3_120.into(), &3_120.into()),
+        "{shown:#}"
+    );
+    assert!(
+        spent["cost_usd"].is_null(),
+        "nobody said a price: {shown:#}"
+    );
+    let table = env.qcli(&["cost", "--by", "agent"]).ok().stdout;
+    assert!(
+        table.contains("unpriced") && !table.contains("$0.00"),
+        "{table}"
+    );
+}
