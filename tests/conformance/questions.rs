@@ -3,7 +3,7 @@
 use queue_core::{
     Class, Error, JobId, NewJob, State, WaitReason,
     attempt::{Finished, Outcome},
-    job::{After, ParentEnd},
+    job::{After, Enqueued, OnConflict, ParentEnd, Unique, UniqueWhile},
     question::{AnsweredBy, NewQuestion, OnQuestion, Question},
     store::{Cancelled, Edit},
     why::Cause,
@@ -450,4 +450,26 @@ fn all_that_is_asked_now_is_listed_the_longest_asked_first() {
     assert_eq!(jobs, [(first, State::Blocked), (runs, State::InProgress)]);
     q.answer(first, "this").unwrap();
     assert_eq!(q.store().asking().unwrap().len(), 1);
+}
+
+#[test]
+fn what_a_replaced_job_asked_is_no_matter_of_its_new_contents() {
+    let q = TestQueue::new();
+    let keyed = |command: &str| NewJob {
+        unique: Some(Unique {
+            key: "nightly".to_owned(),
+            while_: UniqueWhile::Live,
+            on_conflict: OnConflict::Replace,
+        }),
+        ..job(command)
+    };
+    let id = q.enqueue(keyed("x"));
+    let lease = q.claim("a");
+    q.finish(lease, needs_input("Which?")).unwrap();
+    let replaced = q.try_enqueue(keyed("y")).unwrap();
+    assert_eq!(replaced, Enqueued::Replaced(id));
+    assert_eq!(q.state(id), State::Pending);
+    assert!(q.answer(id, "this").is_err());
+    assert_eq!(questions(&q, id).len(), 1, "its history stays");
+    q.examine();
 }

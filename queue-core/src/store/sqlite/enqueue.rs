@@ -7,7 +7,7 @@ use super::{
     budgets, dependencies, directories,
     fault::{Done, Fault},
     lanes::{self, Conditions},
-    limits, moves, people, sql,
+    limits, moves, people, questions, sql,
     tx::Tx,
 };
 use crate::{
@@ -257,6 +257,8 @@ fn replace(tx: &Tx<'_>, job: &NewJob, id: JobId) -> Done<()> {
     }
     tx.run(sql::REMOVE_TAGS, named_params! {":job": id.0})?;
     insert_tags(tx, job, id)?;
+    // What the old contents asked is no matter of the new ones.
+    questions::withdraw(tx, id)?;
     budgets::place(tx, id)
 }
 

@@ -206,6 +206,19 @@ pub(super) fn answer(tx: &Tx<'_>, id: JobId, text: &str) -> Done<Answered> {
     })
 }
 
+/// Lets a job go that waits for an answer which nobody needs any more. Others stay as they are.
+pub(super) fn withdraw(tx: &Tx<'_>, id: JobId) -> Done<()> {
+    let before = moves::read(tx, id)?;
+    if before.asked_at.is_none() {
+        return Ok(());
+    }
+    tx.run(sql::CLOSE_QUESTIONS, named_params! {":job": id.0})?;
+    let mut after = before.clone();
+    after.asked_at = None;
+    moves::settle(&mut after, moves::delay_of(&before), tx.now.wall);
+    moves::apply(tx, Verb::Edit, &before, &after)
+}
+
 /// What an attempt leaves open that ends now.
 #[derive(Debug, PartialEq)]
 pub(super) enum LeftOpen {
