@@ -27,7 +27,8 @@ fn seed_ended(scene: &Scene, count: usize) {
          insert into job (uid, {columns})
            with recursive n(i) as (select 1 union all select i + 1 from n where i < {count})
            select hex(randomblob(16)), {columns} from n, job where id = 1;
-         insert into job_body select job.id, command, cwd, env, options, result
+         insert into job_body (job, command, cwd, env, options, result)
+           select job.id, command, cwd, env, options, result
            from job, job_body where job_body.job = 1 and job.id > 1;
          insert into tag select job.id, key, value from job, tag
            where tag.job = 1 and job.id > 1;

@@ -126,15 +126,13 @@ fn whoever_reads_to_write_locks_first() {
         // One look before anything is set.
         "store/sqlite/migrate.rs",
     ];
-    // Names that have the words in them and begin nothing: a statement, and a field of an agent.
-    let innocent = ["begin_session", "deferred_tool_use"];
     let deferred = breaches(&known, |line| {
-        let line = innocent
-            .iter()
-            .fold(line.to_lowercase(), |line, name| line.replace(name, ""));
-        let begins = line.contains("begin") && line.contains('"');
-        (begins && !line.contains("begin immediate") && line.contains("\"begin"))
-            || line.contains("deferred")
+        let line = line.to_lowercase();
+        // The word alone, or with another kind of transaction; not `begins`, not `begin_session`.
+        let begins = ["\"begin\"", "\"begin;", "\"begin "];
+        (begins.iter().any(|word| line.contains(word)) && !line.contains("begin immediate"))
+            || line.contains("begin deferred")
+            || line.contains("transactionbehavior::deferred")
             || line.contains(".transaction()")
             || line.contains("unchecked_transaction")
     });
