@@ -453,7 +453,8 @@ impl Gate {
     // ── The clock ───────────────────────────────────────────────────────────────────────────
 
     /// Notices that the wall clock was set back behind what is noted here: then no wait gets
-    /// longer than it was meant to be. At worst a probe goes too early.
+    /// longer than it was meant to be. At worst a probe goes too early. A moment just ahead is one
+    /// that another worker has noted while this one waited its turn to write.
     pub fn mend_clock(&mut self, now: Timestamp) {
         if let Stand::Closed(closing) | Stand::Probing(closing, _) = &mut self.stand
             && closing.since > now
@@ -466,8 +467,8 @@ impl Gate {
         if let Stand::Probing(_, probe) = &mut self.stand {
             probe.since = probe.since.min(now);
         }
-        self.last_start = self.last_start.filter(|at| *at <= now);
-        self.passed_at = self.passed_at.filter(|at| *at <= now);
+        self.last_start = self.last_start.map(|at| at.min(now));
+        self.passed_at = self.passed_at.map(|at| at.min(now));
     }
 }
 

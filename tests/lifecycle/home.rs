@@ -11,9 +11,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use support::{Running, TestEnv, wait_for, wait_until};
 
 /// Short enough to wait for, long enough for a busy machine.
-pub(crate) const LEASE: &str = "1s";
+pub(crate) const LEASE: &str = "3s";
 /// The same for the store.
-pub(crate) const LEASE_FOR: Duration = Duration::from_secs(1);
+pub(crate) const LEASE_FOR: Duration = Duration::from_secs(3);
 
 pub(crate) struct Home {
     pub(crate) env: TestEnv,

@@ -289,8 +289,23 @@ fn a_clock_set_back_makes_no_wait_longer() {
     let now = at(probe(&mut gate, 2));
     gate.passed(JobId(2), Epoch(2), now);
     gate.mend_clock(at(0));
-    assert_eq!(gate.admit(at(0)), Admission::Granted);
+    let next = at(0).saturating_add(RELEASE_GAP);
+    assert_eq!(gate.admit(at(0)), Admission::Wait(next));
+    assert_eq!(gate.admit(next), Admission::Granted);
     assert!(HOUR < now.since(at(0)));
+}
+
+#[test]
+fn a_start_that_another_worker_noted_a_moment_ahead_keeps_its_distance() {
+    let mut gate = closed();
+    let opened = probe(&mut gate, 2);
+    gate.passed(JobId(2), Epoch(2), at(opened));
+    gate.start(fence(3), at(opened + 10));
+    // It asked for the time, and then waited for the other one to have written.
+    let asked = Timestamp::from_millis(at(opened + 10).as_millis() - 1);
+    gate.mend_clock(asked);
+    let next = asked.saturating_add(RELEASE_GAP);
+    assert_eq!(gate.admit(asked), Admission::Wait(next));
 }
 
 #[test]
