@@ -128,8 +128,17 @@ impl Home {
 }
 
 /// Waits until a worker has said this.
+#[track_caller]
 pub(crate) fn says(worker: &Running, words: &str) {
-    wait_until(words, || worker.stderr().contains(words));
+    let began = std::time::Instant::now();
+    while !worker.stderr().contains(words) {
+        assert!(
+            began.elapsed() < support::PATIENCE,
+            "it does not say `{words}`:\n{}",
+            worker.stderr()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// A line of shell: makes the file `overlap` if one of the processes whose pids are in `files`

@@ -71,6 +71,8 @@ fn ran_once(home: &Home, job: JobId) {
 /// A worker that has opened all it needs beside attempts: a job was run.
 fn warm_worker(home: &Home, args: &[&str]) -> Running {
     let worker = home.worker(args);
+    // Another worker may take the job while this one still makes its directories.
+    says(&worker, "started");
     let first = home.add_shell("true");
     home.ends(first, State::Completed);
     worker
