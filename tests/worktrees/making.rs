@@ -90,6 +90,24 @@ fn a_retry_has_the_same_tree_with_what_the_first_attempt_left() {
 }
 
 #[test]
+fn what_a_job_makes_in_its_tree_is_found_where_it_is_expected() {
+    let shop = shop!();
+    let proof = [
+        "--expect",
+        "file:f.txt",
+        "--expect",
+        "diff",
+        "--max-attempts",
+        "1",
+    ];
+    let job = shop.enqueue(&proof, "echo made > f.txt");
+    let idle = shop.enqueue(&proof, "true");
+    shop.env.drain();
+    assert_eq!(shop.env.state(job), "completed");
+    assert_eq!(shop.env.show(idle)["class"], "check_failed");
+}
+
+#[test]
 fn a_worker_killed_at_any_step_of_the_making_leaves_a_tree_that_the_next_one_finishes() {
     // W5, W8
     let making = |name: &&&str| name.starts_with("tree.");

@@ -146,6 +146,16 @@ impl Place<'_> {
         Ok((false, found))
     }
 
+    /// Whether a file is one that the queue writes. Worktrees lie among those, and what lies in the job's
+    /// own is the job's.
+    fn is_queues_own(&self, path: &Path) -> bool {
+        let mut around = self
+            .spare
+            .iter()
+            .filter(|spare| !self.cwd.starts_with(spare));
+        around.any(|spare| path.starts_with(spare))
+    }
+
     fn file(&self, pattern: &str) -> Answer {
         let since = match self.origin {
             Some(origin) => origin.since_ns,
@@ -153,7 +163,7 @@ impl Place<'_> {
         };
         let mut old = 0_u64;
         let found = glob::each(self.cwd, pattern, &mut |path, file| {
-            if self.spare.iter().any(|spare| path.starts_with(spare)) {
+            if self.is_queues_own(path) {
                 return ControlFlow::Continue(());
             }
             if changed_ns(file) >= since {
