@@ -49,9 +49,7 @@ pub enum WorktreeError {
     )]
     NoRepository(PathBuf),
     /// A branch of that name is there, and was not made for the job.
-    #[error(
-        "the branch `{0}` is there already; choose another with --branch, or delete it with `git branch -d {0}`"
-    )]
+    #[error("the branch `{0}` is there already; choose another with --branch")]
     BranchExists(String),
     /// What should be a job's place carries no marker of ours, or another job's.
     #[error("`{}` was not made by this queue for job {job}: it is left alone; move it away", .path.display())]

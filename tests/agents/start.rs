@@ -139,11 +139,11 @@ fn a_prompt_that_cannot_be_used_is_refused_at_once() {
     env.qcli(&["enqueue", "--model", "opus", "--", "make"])
         .exits(2)
         .says("--model says nothing without an agent");
-    let id = env
-        .qcli_with_input(&["enqueue", "--agent", "claude", "-"], "from a pipe")
-        .ok()
-        .id();
-    assert_eq!(env.show(id)["prompt"], "from a pipe");
+    for piped in [&["-"][..], &["--prompt", "-"], &["--prompt-file", "-"]] {
+        let args = [&["enqueue", "--agent", "claude"], piped].concat();
+        let id = env.qcli_with_input(&args, "from a pipe").ok().id();
+        assert_eq!(env.show(id)["prompt"], "from a pipe", "{piped:?}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::exit_code::ExitCode;
 use crate::resolve;
 use crate::selector::Selector;
 use crate::view::cause::{CauseJson, explain};
+use crate::view::next::again;
 use crate::view::{ended, json, line};
 
 /// Say why a job does not run, and what changes that
@@ -110,7 +111,7 @@ fn next(summary: &Summary) -> Option<String> {
     let id = summary.job.id;
     match summary.job.state {
         State::InProgress => Some(format!("qcli logs -f {id}")),
-        State::Failed | State::Cancelled => Some(format!("qcli requeue {id}")),
+        State::Failed | State::Cancelled => Some(again(&summary.job)),
         State::Completed | State::Pending | State::Scheduled | State::Blocked => None,
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct AgentArgs {
     #[arg(long, value_name = "AGENT,…", help_heading = "Agents")]
     pub(crate) agent: Option<String>,
 
-    /// What the agent shall do
+    /// What the agent shall do; `-` reads it from standard input
     #[arg(
         long,
         value_name = "TEXT",
@@ -110,7 +110,9 @@ impl AgentArgs {
                 );
             }
         };
-        if let Some(prompt) = &self.prompt {
+        if self.prompt.as_deref() == Some("-") {
+            task.prompt = read_prompt(Path::new("-"), base)?;
+        } else if let Some(prompt) = &self.prompt {
             task.prompt = checked(prompt.clone(), "the prompt")?;
         } else if let Some(file) = &self.prompt_file {
             task.prompt = read_prompt(file, base)?;

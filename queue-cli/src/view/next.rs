@@ -58,7 +58,7 @@ pub fn after(detail: &Detail, attempt: &Attempt, is_suspect: bool, times: Times)
                 "The job failed: {}.",
                 why_it_is_final(&summary.job, attempt)
             ),
-            [format!("qcli requeue {id}"), format!("qcli logs {id}")],
+            [again(&summary.job), format!("qcli logs {id}")],
         )],
         State::Cancelled => vec![Next::new(
             "The job was cancelled, and nothing follows.",
@@ -74,6 +74,15 @@ pub fn after(detail: &Detail, attempt: &Attempt, is_suspect: bool, times: Times)
             .map(|cause| cause::explain(cause, &summary.job, times))
             .map(|explained| Next::new(explained.sentence, explained.remedies))
             .collect(),
+    }
+}
+
+/// How to run a job again that has failed: one that used up its budget needs more.
+#[must_use]
+pub fn again(job: &Job) -> String {
+    match job.class {
+        Some(Class::OverBudget) => format!("qcli requeue {} --max-cost USD", job.id),
+        _ => format!("qcli requeue {}", job.id),
     }
 }
 
