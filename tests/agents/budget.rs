@@ -326,7 +326,10 @@ fn what_an_attempt_cost_that_died_with_worker_and_supervisor_counts() {
         .ok();
     env.qcli(&["release", &job.to_string()]).ok();
     let worker = env.spawn_worker(&[]);
-    wait_until("it has begun", || agents.starts().len() == 1);
+    // Before that nobody knows where its log is.
+    wait_until("it has begun, and that is recorded", || {
+        agents.starts().len() == 1 && !env.show(job)["attempts"][0]["pid"].is_null()
+    });
     // The worker reads nothing any more.
     worker.signal(rustix::process::Signal::STOP);
     agents.say("begin");
