@@ -4,7 +4,9 @@
 //! each cause says the whole: what, since when, and what to type. The commands can be pasted; a word in capitals is to be filled in.
 
 use queue_core::gate::{Closing, GateName};
-use queue_core::{Job, JobId, State, Timestamp, WaitReason, job::ParentEnd, why::Cause};
+use queue_core::{
+    Job, JobId, State, Timestamp, WaitReason, job::ParentEnd, raw_text::RawText, why::Cause,
+};
 use serde::Serialize;
 
 use super::{ended, worker};
@@ -24,112 +26,41 @@ pub struct Explained {
 /// Explains a cause that keeps `job` from running.
 #[must_use]
 pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
-    let id = job.id;
     match cause {
-        Cause::Held { since } => stuck(
-            format!("It is held since {}.", times.moment_and_relative(*since)),
-            [format!("qcli release {id}")],
-        ),
+        Cause::Held { since } => held(job, *since, times),
         Cause::Asks {
             question,
             choices,
             since,
         } => asks(job, question, choices, *since, times),
-        Cause::After { parent, end, state } => explain_parent(id, *parent, *end, *state),
+        Cause::After { parent, end, state } => explain_parent(job.id, *parent, *end, *state),
         Cause::Until { reason, at } => explain_time(job, *reason, *at, times),
-        Cause::QueuePaused { queue, since } => stuck(
-            format!(
-                "Queue `{queue}` is paused since {}.",
-                times.moment_and_relative(*since)
-            ),
-            [format!("qcli queue resume {}", word(queue))],
-        ),
+        Cause::QueuePaused { queue, since } => paused(queue, *since, times),
         Cause::QueueFull {
             queue,
             running,
             concurrency,
-        } => passing(
-            format!("Queue `{queue}` is full: {running} of at most {concurrency} run."),
-            [format!(
-                "qcli queue set {} --concurrency {}",
-                word(queue),
-                concurrency.saturating_add(1)
-            )],
-        ),
+        } => full_queue(queue, *running, *concurrency),
         Cause::KeyFull {
             key,
             running,
             places,
-        } => passing(
-            format!(
-                "Key `{key}` is full: {} of {places} taken, by {}.",
-                running.len(),
-                jobs(running)
-            ),
-            [format!(
-                "qcli limit key {} --concurrency {}",
-                word(key),
-                places.saturating_add(1)
-            )],
-        ),
-        Cause::DirectoryTaken { directory, by } => passing(
-            format!(
-                "Job {by} works in {}, and agents take turns in one directory.",
-                directory.to_lossy()
-            ),
-            [
-                format!("qcli show {by}"),
-                format!("qcli edit {id} --share-dir"),
-            ],
-        ),
-        Cause::LimitEmpty { limit, until } => passing(
-            format!(
-                "Limit `{limit}` has no token left for it before {}.",
-                times.moment_and_relative(*until)
-            ),
-            [format!("qcli limit set {} --rate RATE", word(limit))],
-        ),
+        } => full_key(key, running, *places),
+        Cause::DirectoryTaken { directory, by } => taken(job, directory, *by),
+        Cause::LimitEmpty { limit, until } => empty(limit, *until, times),
         Cause::GateClosed { gate, closing } => around(job, gate, closed(gate, closing, times)),
         Cause::GateProbed {
             gate,
             closing,
             probe,
-        } => passing(
-            format!(
-                "Gate `{gate}` was closed ({}), and job {probe} tries now whether it lets it through.",
-                met(closing)
-            ),
-            [format!("qcli gate open {}", word(gate.as_str()))],
-        ),
-        Cause::GateStaggered { gate, until } => passing(
-            format!(
-                "Gate `{gate}` lets jobs start one after the other; the next one may at {}.",
-                times.moment_and_relative(*until)
-            ),
-            [format!(
-                "qcli gate set {} --stagger 0s",
-                word(gate.as_str())
-            )],
-        ),
+        } => probed(gate, closing, *probe),
+        Cause::GateStaggered { gate, until } => staggered(gate, *until, times),
         Cause::BudgetUsedUp {
             budget,
             most,
             spent,
             until,
-        } => {
-            let sentence = format!("Budget `{budget}` is used up: {}", most.words(spent));
-            let more = [format!("qcli budget set {} --max-cost USD", word(budget))];
-            match until {
-                Some(until) => passing(
-                    format!(
-                        "{sentence}; it begins anew at {}.",
-                        times.moment_and_relative(*until)
-                    ),
-                    more,
-                ),
-                None => stuck(format!("{sentence}; it has no end."), more),
-            }
-        }
+        } => used_up(budget, &most.words(spent), *until, times),
         Cause::NoWorker { queue } => stuck(
             format!("No worker is alive that serves queue `{queue}`."),
             [format!("qcli work --queues {}", word(queue))],
@@ -150,14 +81,110 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
             in_line(&job.queue, *ahead, *workers),
             no_remedy(job, *ahead),
         ),
-        Cause::Stopping { since } => passing(
-            format!(
-                "It runs, and was asked to stop at {}; its processes have their grace time to end.",
-                times.moment_and_relative(*since)
-            ),
-            [format!("qcli logs -f {id}")],
-        ),
+        Cause::Stopping { since } => stopping(job, *since, times),
     }
+}
+
+fn held(job: &Job, since: Timestamp, times: Times) -> Explained {
+    stuck(
+        format!("It is held since {}.", times.moment_and_relative(since)),
+        [format!("qcli release {}", job.id)],
+    )
+}
+
+fn paused(queue: &str, since: Timestamp, times: Times) -> Explained {
+    let since = times.moment_and_relative(since);
+    stuck(
+        format!("Queue `{queue}` is paused since {since}."),
+        [format!("qcli queue resume {}", word(queue))],
+    )
+}
+
+fn full_queue(queue: &str, running: u64, concurrency: u32) -> Explained {
+    let more = concurrency.saturating_add(1);
+    passing(
+        format!("Queue `{queue}` is full: {running} of at most {concurrency} run."),
+        [format!(
+            "qcli queue set {} --concurrency {more}",
+            word(queue)
+        )],
+    )
+}
+
+fn full_key(key: &str, running: &[JobId], places: u32) -> Explained {
+    let more = places.saturating_add(1);
+    passing(
+        format!(
+            "Key `{key}` is full: {} of {places} taken, by {}.",
+            running.len(),
+            jobs(running)
+        ),
+        [format!("qcli limit key {} --concurrency {more}", word(key))],
+    )
+}
+
+fn taken(job: &Job, directory: &RawText, by: JobId) -> Explained {
+    passing(
+        format!(
+            "Job {by} works in {}, and agents take turns in one directory.",
+            directory.to_lossy()
+        ),
+        [
+            format!("qcli show {by}"),
+            format!("qcli edit {} --share-dir", job.id),
+        ],
+    )
+}
+
+fn empty(limit: &str, until: Timestamp, times: Times) -> Explained {
+    let until = times.moment_and_relative(until);
+    passing(
+        format!("Limit `{limit}` has no token left for it before {until}."),
+        [format!("qcli limit set {} --rate RATE", word(limit))],
+    )
+}
+
+fn probed(gate: &GateName, closing: &Closing, probe: JobId) -> Explained {
+    passing(
+        format!(
+            "Gate `{gate}` was closed ({}), and job {probe} tries now whether it lets it through.",
+            met(closing)
+        ),
+        [format!("qcli gate open {}", word(gate.as_str()))],
+    )
+}
+
+fn staggered(gate: &GateName, until: Timestamp, times: Times) -> Explained {
+    let until = times.moment_and_relative(until);
+    passing(
+        format!("Gate `{gate}` lets jobs start one after the other; the next one may at {until}."),
+        [format!(
+            "qcli gate set {} --stagger 0s",
+            word(gate.as_str())
+        )],
+    )
+}
+
+fn used_up(budget: &str, what: &str, until: Option<Timestamp>, times: Times) -> Explained {
+    let sentence = format!("Budget `{budget}` is used up: {what}");
+    let more = [format!("qcli budget set {} --max-cost USD", word(budget))];
+    match until {
+        Some(until) => {
+            let until = times.moment_and_relative(until);
+            passing(format!("{sentence}; it begins anew at {until}."), more)
+        }
+        None => stuck(format!("{sentence}; it has no end."), more),
+    }
+}
+
+fn stopping(job: &Job, since: Timestamp, times: Times) -> Explained {
+    let since = times.moment_and_relative(since);
+    passing(
+        format!(
+            "It runs, and was asked to stop at {since}; its processes have their grace time to end."
+        ),
+        [format!("qcli logs -f {}", job.id)],
+    )
 }
 
 /// The question, whole: it is what the person has to read.
