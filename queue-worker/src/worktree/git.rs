@@ -200,13 +200,25 @@ impl Git {
 /// The last lines of what git said, where it gives its reasons.
 fn shorten(text: &str) -> String {
     const LINES: usize = 4;
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].join("; ")
+    let lines = text.lines().map(str::trim);
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(LINES)..];
+    // After a colon comes what it announces.
+    last.join("; ").replace(":; ", ": ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_git_said_in_several_lines_is_one() {
+        let said = "error: files would be overwritten by merge:\n\tREADME.md\nAborting\n";
+        assert_eq!(
+            shorten(said),
+            "error: files would be overwritten by merge: README.md; Aborting"
+        );
+    }
 
     #[test]
     fn a_refusal_says_what_was_tried_where_and_why() {
