@@ -138,7 +138,7 @@ fn a_worker_that_is_the_first_process_reaps_orphans() {
 fn the_first_process_passes_signals_on_and_ends_with_the_workers_code() {
     // P11
     let home = home!();
-    let job = home.add_shell("echo $$ > runs; kill -TERM 1; kill -TERM 1; sleep 0.5");
+    let job = home.add_shell("echo $$ > runs; kill -TERM 1; sleep 0.5");
     let Some(said) = run_within(&home, "exec $WORKER") else {
         return;
     };
