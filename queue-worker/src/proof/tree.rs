@@ -58,23 +58,7 @@ fn name_of_files(git: &Git, place: &Path, spare: &[PathBuf]) -> Result<String, G
         .with("GIT_INDEX_FILE", own_index)
         .with("GIT_OBJECT_DIRECTORY", place.join("objects"))
         .with("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(&objects));
-    let words = [
-        "-c",
-        "core.safecrlf=false",
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "advice.addEmbeddedRepo=false",
-        "add",
-        "--all",
-    ];
-    let limits = without(&git, spare)?;
-    let args: Vec<OsString> = words
-        .map(OsString::from)
-        .into_iter()
-        .chain(limits)
-        .collect();
-    git.bytes(&args)?;
+    git.add_all(&without(&git, spare)?)?;
     git.text(&["write-tree", "--missing-ok"])
 }
 

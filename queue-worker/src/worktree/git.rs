@@ -112,6 +112,27 @@ impl Git {
         }
     }
 
+    /// Puts all files that `limits` (`--` and paths) name and git does not ignore into the index,
+    /// whatever this repository is set to warn of or to ask a monitor about.
+    ///
+    /// # Errors
+    /// When git cannot be run, or cannot read a file.
+    pub fn add_all<S: AsRef<OsStr>>(&self, limits: &[S]) -> Result<(), GitError> {
+        const WORDS: [&str; 8] = [
+            "-c",
+            "core.safecrlf=false",
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "advice.addEmbeddedRepo=false",
+            "add",
+            "--all",
+        ];
+        let words = WORDS.iter().map(OsStr::new);
+        let args: Vec<&OsStr> = words.chain(limits.iter().map(AsRef::as_ref)).collect();
+        self.bytes(&args).map(drop)
+    }
+
     /// Runs git with `input` to read, and returns what it wrote to its standard output.
     ///
     /// # Errors

@@ -45,18 +45,7 @@ pub fn take(tree: &Path, bytes: Bytes) -> Result<Snapshot, WorktreeError> {
     let index = ScratchIndex::copy_of(&git)?;
     let scratch = git.clone().with("GIT_INDEX_FILE", &index.path);
     let staged = optional(scratch.output(&["write-tree"])?);
-    scratch.bytes(&[
-        "-c",
-        "core.safecrlf=false",
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "advice.addEmbeddedRepo=false",
-        "add",
-        "--all",
-        "--",
-        ":/",
-    ])?;
+    scratch.add_all(&["--", ":/"])?;
     refuse_nested(&scratch, tree)?;
     if bytes == Bytes::Raw {
         unconvert(&scratch, head.as_deref())?;
