@@ -199,7 +199,7 @@ impl SqliteStore {
         let wake = Arc::new(wake);
         let files = Files::of(path);
         Ok(Self {
-            writer: Writer::start(connection, files.clone(), path, Arc::clone(&wake)),
+            writer: Writer::of(connection, files.clone(), path, Arc::clone(&wake)),
             readers: Readers::new(files.clone(), path, options.readers, options.query_timeout),
             wake,
             foreign: ForeignChanges::of(path),

@@ -60,6 +60,8 @@ pub(super) fn configure(connection: &Connection, path: &Path, durability: Durabi
     set(connection, path, "foreign_keys", "1")?;
     set(connection, path, "trusted_schema", "0")?;
     set(connection, path, "cell_size_check", "1")?;
+    // What a savepoint may have to undo, and large sorts: otherwise in files of /tmp.
+    set(connection, path, "temp_store", "2")?;
     set(
         connection,
         path,

@@ -1,13 +1,14 @@
-//! The one connection that writes, and the thread that owns it.
+//! The one connection that writes, and whoever has it.
 //!
-//! Callers hand in their change and wait; the thread gathers what has queued up and commits it as
-//! one transaction, so that many callers share one sync of the disk. Each change stands alone:
-//! one that is refused or panics is undone without the others. Nobody is answered before the
-//! commit.
+//! Callers hand in their change and take their turn at the connection; whoever gets it makes all that has
+//! been handed in by then as one transaction, so that many callers share one sync of the disk, and
+//! a lone one waits for no other thread. Each change stands alone: one that is refused or panics is
+//! undone without the others. Nobody is answered before the commit.
 
 use super::{
     fault::{Done, Fault, is_fatal, translate},
     files::Files,
+    lock,
 };
 use crate::{error::StoreError, failpoint, wake::WakeFile};
 use rusqlite::Connection;
@@ -15,8 +16,7 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
-    thread,
+    sync::{Arc, Mutex, mpsc},
 };
 
 /// The most changes that share a transaction: others wait for the lock meanwhile.
@@ -91,37 +91,28 @@ where
 }
 
 pub(super) struct Writer {
-    requests: Option<mpsc::Sender<Box<dyn Change>>>,
-    thread: Option<thread::JoinHandle<()>>,
+    inbox: Mutex<Vec<Box<dyn Change>>>,
+    engine: Mutex<Engine>,
     path: PathBuf,
 }
 
 impl Writer {
-    /// Hands the connection to a thread of its own.
-    pub(super) fn start(
+    /// Takes the connection.
+    pub(super) fn of(
         connection: Connection,
         files: Files,
         path: &Path,
         wake: Arc<WakeFile>,
     ) -> Self {
-        let (requests, inbox) = mpsc::channel();
-        let own = path.to_path_buf();
-        let thread = thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || {
-                Loop {
-                    connection,
-                    files,
-                    path: own,
-                    wake,
-                    stopped: None,
-                }
-                .run(&inbox);
-            })
-            .expect("a process that cannot start a thread cannot go on");
         Self {
-            requests: Some(requests),
-            thread: Some(thread),
+            inbox: Mutex::default(),
+            engine: Mutex::new(Engine {
+                connection,
+                files,
+                path: path.to_path_buf(),
+                wake,
+                stopped: None,
+            }),
             path: path.to_path_buf(),
         }
     }
@@ -133,36 +124,40 @@ impl Writer {
         F: FnOnce(&Connection) -> Done<T> + Send + 'static,
     {
         let (reply, answer) = mpsc::sync_channel(1);
-        let request = Request {
+        lock(&self.inbox).push(Box::new(Request {
             change: Some(change),
             answer: None,
             reply,
+        }));
+        let Ok(mut engine) = self.engine.lock() else {
+            return Err(self.broken());
         };
-        let sent = self
-            .requests
-            .as_ref()
-            .is_some_and(|requests| requests.send(Box::new(request)).is_ok());
-        let gone = || StoreError::Stopped {
-            path: self.path.clone(),
-            detail: "its writer has ended".to_owned(),
-        };
-        if !sent {
-            return Err(gone().into());
+        loop {
+            match answer.try_recv() {
+                // Whoever had the connection before made it along with its own.
+                Ok(answer) => return answer,
+                Err(mpsc::TryRecvError::Disconnected) => return Err(self.broken()),
+                Err(mpsc::TryRecvError::Empty) => engine.make(self.gathered()),
+            }
         }
-        answer.recv().unwrap_or_else(|_| Err(gone().into()))
+    }
+
+    /// The changes of the next transaction.
+    fn gathered(&self) -> Vec<Box<dyn Change>> {
+        let mut inbox = lock(&self.inbox);
+        let most = inbox.len().min(MOST_PER_COMMIT);
+        inbox.drain(..most).collect()
+    }
+
+    /// A panic beside the changes left the connection in a state that nobody knows.
+    fn broken(&self) -> crate::Error {
+        let path = self.path.clone();
+        let detail = "its writer broke".to_owned();
+        StoreError::Stopped { path, detail }.into()
     }
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        drop(self.requests.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-struct Loop {
+struct Engine {
     connection: Connection,
     files: Files,
     path: PathBuf,
@@ -171,22 +166,19 @@ struct Loop {
     stopped: Option<StoreError>,
 }
 
-impl Loop {
-    fn run(mut self, inbox: &mpsc::Receiver<Box<dyn Change>>) {
-        while let Ok(first) = inbox.recv() {
-            let mut batch = vec![first];
-            batch.extend(inbox.try_iter().take(MOST_PER_COMMIT - 1));
-            let failed = self.commit(&mut batch).err();
-            if let Some(error) = failed.as_ref().filter(|error| is_fatal(error)) {
-                tracing::error!(%error, "the store takes no more writes from this process");
-                self.stopped.get_or_insert_with(|| StoreError::Stopped {
-                    path: self.path.clone(),
-                    detail: error.to_string(),
-                });
-            }
-            for change in batch {
-                change.answer(failed.as_ref(), &self.path);
-            }
+impl Engine {
+    /// Makes the changes in one transaction, and answers each.
+    fn make(&mut self, mut batch: Vec<Box<dyn Change>>) {
+        let failed = self.commit(&mut batch).err();
+        if let Some(error) = failed.as_ref().filter(|error| is_fatal(error)) {
+            tracing::error!(%error, "the store takes no more writes from this process");
+            self.stopped.get_or_insert_with(|| StoreError::Stopped {
+                path: self.path.clone(),
+                detail: error.to_string(),
+            });
+        }
+        for change in batch {
+            change.answer(failed.as_ref(), &self.path);
         }
     }
 
@@ -212,22 +204,44 @@ impl Loop {
     fn transact(&self, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
         self.step("begin immediate")?;
         failpoint::hit("transaction.begun");
-        for change in batch.iter_mut() {
+        let stands = match batch {
+            [alone] => self.make_alone(alone.as_mut())?,
+            several => self.make_each(several)?,
+        };
+        failpoint::hit("transaction.done");
+        self.step(if stands { "commit" } else { "rollback" })?;
+        failpoint::hit("transaction.committed");
+        Ok(())
+    }
+
+    /// Makes the only change of a transaction, and says whether it stands. The end of the transaction
+    /// undoes it: for a savepoint SQLite would keep a copy of each page that is changed.
+    fn make_alone(&self, change: &mut dyn Change) -> Result<bool, StoreError> {
+        match change.make(&self.connection, &self.path) {
+            Made::Done => Ok(true),
+            Made::Failed(error) if self.has_to_end(&error) => Err(error),
+            Made::Refused | Made::Failed(_) => Ok(false),
+        }
+    }
+
+    /// Makes several changes; what those write that do not stand is undone.
+    fn make_each(&self, batch: &mut [Box<dyn Change>]) -> Result<bool, StoreError> {
+        for change in batch {
             self.step("savepoint change")?;
             match change.make(&self.connection, &self.path) {
                 Made::Done => {}
-                // After a full disk or a failed write SQLite has ended the transaction by itself.
-                Made::Failed(error) if self.connection.is_autocommit() || is_fatal(&error) => {
-                    return Err(error);
-                }
+                Made::Failed(error) if self.has_to_end(&error) => return Err(error),
                 Made::Refused | Made::Failed(_) => self.step("rollback to change")?,
             }
             self.step("release change")?;
         }
-        failpoint::hit("transaction.done");
-        self.step("commit")?;
-        failpoint::hit("transaction.committed");
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether nothing of the transaction can stand. After a full disk or a failed write SQLite has
+    /// ended it by itself.
+    fn has_to_end(&self, error: &StoreError) -> bool {
+        self.connection.is_autocommit() || is_fatal(error)
     }
 
     fn step(&self, statement: &str) -> Result<(), StoreError> {
@@ -244,6 +258,39 @@ mod tests {
     use crate::store::sqlite::{Durability, connection};
 
     #[test]
+    fn many_at_once_are_each_answered_and_one_that_is_refused_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("queue.db");
+        connection::create_file(&path).unwrap();
+        let own = connection::open(&path, Durability::Normal).unwrap();
+        own.execute_batch("create table t (x)").unwrap();
+        let wake = Arc::new(WakeFile::open(&directory.path().join("wake")).unwrap());
+        let writer = Writer::of(own, Files::of(&path), &path, wake);
+        let add = |number: i64| {
+            writer.write(move |c| {
+                c.execute("insert into t values (?)", [number])?;
+                match number % 3 {
+                    0 => Err(crate::Error::JobNotFound(crate::JobId(number)).into()),
+                    _ => Ok(number),
+                }
+            })
+        };
+        std::thread::scope(|threads| {
+            for first in (0..400).step_by(50) {
+                threads.spawn(move || {
+                    for number in first..first + 50 {
+                        assert_eq!(add(number).ok(), (number % 3 != 0).then_some(number));
+                    }
+                });
+            }
+        });
+        let left = Connection::open(&path).unwrap();
+        let sum = "select count(*), count(distinct x), sum(x % 3 = 0) from t";
+        let sum = left.query_row(sum, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        assert_eq!(sum.unwrap(), (266, 266, 0));
+    }
+
+    #[test]
     fn a_change_that_panics_is_undone_alone_and_the_next_one_is_made() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("queue.db");
@@ -251,7 +298,7 @@ mod tests {
         let own = connection::open(&path, Durability::Normal).unwrap();
         own.execute_batch("create table t (x)").unwrap();
         let wake = Arc::new(WakeFile::open(&directory.path().join("wake")).unwrap());
-        let writer = Writer::start(own, Files::of(&path), &path, wake);
+        let writer = Writer::of(own, Files::of(&path), &path, wake);
         let broken = writer.write(|c| -> Done<()> {
             c.execute("insert into t values (1)", [])?;
             panic!("on purpose")
