@@ -5,9 +5,9 @@
 //! the machine and of what else it does; compare the ratios, and the processor time that a job
 //! costs with all that was started for it, which others disturb least. At the end it says how
 //! large a shim is whose job has just started, and one whose job has run for two seconds. The files
-//! are made in `TMPDIR`: on a file system in memory a sync is free. One of the kind of ext4 without
-//! a journal gets slower from round to round, because it passes over inodes that were freed within
-//! the last minute.
+//! are made in `TMPDIR`: on a file system in memory a sync is free. They are removed when all is
+//! measured: ext4 without a journal passes over inodes that were freed within the last minute, so
+//! that what one round removes the next one has to pay for.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports")]
 #![expect(
@@ -32,8 +32,8 @@ fn main() {
         .skip(1)
         .find_map(|word| word.parse().ok())
         .unwrap_or(1_000);
-    for round in 1..=ROUNDS {
-        let dir = tempfile::tempdir().unwrap();
+    let dirs = [(); ROUNDS].map(|()| tempfile::tempdir().unwrap());
+    for (round, dir) in (1..).zip(&dirs) {
         let shims = drain(&dir.path().join("shims.db"), jobs, &[]);
         let direct = drain(&dir.path().join("direct.db"), jobs, &["--direct"]);
         let xargs = xargs(jobs);

@@ -73,6 +73,7 @@ pub const OF_ATTEMPTS: &[&str] = &[
     "adopt.swept",
     "adopt.followed",
     "settle.committed",
+    "settle.spared",
     "settle.cleared",
 ];
 

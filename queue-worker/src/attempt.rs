@@ -28,6 +28,7 @@ use crate::proof::{beginning, check};
 use crate::recovery::{self, Traces};
 use crate::shims::Shims;
 use crate::signals::Stop;
+use crate::spares::Spares;
 use crate::spec::{self, Identity, NoSpec};
 use crate::supervisor::{Control, Ended, Spec, Status, StopCause};
 use crate::worktree::{self, Made, Wish};
@@ -62,6 +63,7 @@ pub(crate) struct Task {
     pub(crate) stop: Stop,
     pub(crate) manner: Manner,
     pub(crate) shims: Arc<Shims>,
+    pub(crate) spares: Arc<Spares>,
 }
 
 /// How an attempt is run.
@@ -210,7 +212,7 @@ impl Task {
 
     fn prepare(&self) -> Result<Spec, NoSpec> {
         let Fence { job, epoch, .. } = self.fence;
-        self.layout
+        self.spares
             .make_run_directory(job, epoch)
             .and_then(|_| {
                 CheckpointFile::create(&self.layout.checkpoint(job, epoch), self.saved.clone())
@@ -229,7 +231,11 @@ impl Task {
         };
         self.note_beginning(&mut spec)?;
         spec.group = self.plan_groups();
-        if let Some(plan) = &spec.group {
+        if let Some(plan) = spec
+            .group
+            .as_ref()
+            .filter(|_| self.manner == Manner::Direct)
+        {
             let noted = self.post().note_groups(&plan.directories());
             noted.map_err(|error| self.no_run_directory(&error))?;
         }

@@ -44,6 +44,7 @@ use crate::post::Post;
 use crate::recovery;
 use crate::shims::Shims;
 use crate::signals::{Stop, StopLevel};
+use crate::spares::Spares;
 use crate::supervisor::StopCause;
 use crate::waker::Waker;
 use crate::worker::{Summary, Until, WorkerError, WorkerOptions};
@@ -64,6 +65,7 @@ pub(crate) struct Dispatcher {
     /// The directory of the user's `agents.toml`.
     config: Option<Arc<Path>>,
     shims: Arc<Shims>,
+    spares: Arc<Spares>,
     worker: WorkerId,
     options: WorkerOptions,
     name: Arc<str>,
@@ -108,7 +110,7 @@ impl Dispatcher {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        layout: Layout,
+        layout: Arc<Layout>,
         groups: Arc<Groups>,
         worker: WorkerId,
         options: WorkerOptions,
@@ -122,7 +124,8 @@ impl Dispatcher {
             store,
             clock,
             shims: Arc::new(Shims::new(layout.runs().to_owned())),
-            layout: Arc::new(layout),
+            spares: Arc::new(Spares::of(&layout, worker)),
+            layout,
             groups,
             worker,
             options,
@@ -255,6 +258,7 @@ impl Dispatcher {
         if self.agenda.is_probe_due(now) {
             self.agenda.probe_again(now);
             self.shims.tidy();
+            self.spares.tidy();
             if self.probing.is_none() && self.failing.is_none() {
                 self.probe_others();
             }
@@ -376,6 +380,7 @@ impl Dispatcher {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             layout: Arc::clone(&self.layout),
+            spares: Arc::clone(&self.spares),
             config: self.config.clone(),
             unread: self.slots.take_unread(),
             question: is_working.then(|| self.question()).flatten(),

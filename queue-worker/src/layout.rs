@@ -1,8 +1,9 @@
 //! Where the files of attempts lie: beside the store, under its own name.
 //!
 //! Owns the names `queue.db-logs/JOB-EPOCH.log`, `queue.db-run/JOB-EPOCH/` and
-//! `queue.db-worktrees/`; the dispatcher, the attempts and the recovery ask it. What always holds: directories have mode 0700 and files 0600,
-//! and a run directory is made for one epoch and removed when the outcome of that epoch is committed.
+//! `queue.db-worktrees/`; the dispatcher, the attempts and the recovery ask it. What always holds: directories have
+//! mode 0700 and files 0600, and a run directory has the name of one epoch from before that begins until its
+//! outcome is committed.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
@@ -141,7 +142,7 @@ impl Layout {
                     let text = "a job of the store that was here before still runs in it";
                     return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
                 }
-                fs::remove_dir_all(&directory)?;
+                self.clear_away(&directory, job, epoch)?;
                 private_directory().create(&directory)?;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -170,21 +171,52 @@ impl Layout {
         if fs::remove_dir(&directory).is_ok() {
             return;
         }
-        let post = Post::at(&directory);
         // A job of the store that was here before may still run in it.
-        if matches!(post.has_shim(), Ok(true)) {
+        if matches!(Post::at(&directory).has_shim(), Ok(true)) {
             return;
         }
-        // Most others leave nothing beside the files of their shim, and then nobody need look.
-        post.remove_files();
-        if fs::remove_dir(&directory).is_ok() {
-            return;
-        }
-        if let Err(error) = fs::remove_dir_all(&directory)
+        if let Err(error) = self.clear_away(&directory, job, epoch)
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(directory = %directory.display(), %error, "a run directory cannot be removed");
         }
+    }
+
+    /// Removes a run directory that is not empty. First it loses its name: the worker whose attempt it
+    /// was may be about to use it again, and what is then in it is not to be touched.
+    fn clear_away(&self, directory: &Path, job: JobId, epoch: Epoch) -> io::Result<()> {
+        let gone = self.runs.join(format!("gone-{job}-{epoch}"));
+        if let Err(error) = fs::rename(directory, &gone) {
+            if error.kind() == io::ErrorKind::NotFound {
+                return Err(error);
+            }
+            // Somebody died before it was removed.
+            fs::remove_dir_all(&gone)?;
+            fs::rename(directory, &gone)?;
+        }
+        fs::remove_dir_all(gone)
+    }
+
+    /// A name for a run directory that no attempt has.
+    pub(crate) fn spare(&self, worker: WorkerId, number: u64) -> PathBuf {
+        self.runs.join(format!("spare-{worker}-{number}"))
+    }
+
+    /// The run directories that no attempt has, with the worker that keeps them; none where nobody does.
+    pub(crate) fn spares(&self) -> Vec<(Option<WorkerId>, PathBuf)> {
+        let entries = fs::read_dir(&self.runs).into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let (kind, rest) = name.to_str()?.split_once('-')?;
+                let keeper = match kind {
+                    "gone" => None,
+                    "spare" => Some(WorkerId(rest.split_once('-')?.0.parse().ok()?)),
+                    _ => return None,
+                };
+                Some((keeper, entry.path()))
+            })
+            .collect()
     }
 
     /// The process trees that have a run directory.

@@ -49,6 +49,7 @@ pub mod reserve;
 pub mod shim;
 mod shims;
 pub mod signals;
+mod spares;
 pub mod spec;
 pub mod supervisor;
 pub mod usage_error;

@@ -47,6 +47,14 @@ pub(crate) fn is_over(layout: &Layout, worker: WorkerId) -> bool {
     flock(&file, FlockOperation::NonBlockingLockShared).is_ok()
 }
 
+/// Whether a worker may be alive.
+pub(crate) fn may_live(layout: &Layout, worker: WorkerId) -> bool {
+    match File::open(layout.worker_lock(worker)) {
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared).is_err(),
+    }
+}
+
 /// Takes away the file of a worker that is over and holds nothing any more.
 pub(crate) fn forget(layout: &Layout, worker: WorkerId) {
     let _ = fs::remove_file(layout.worker_lock(worker));

@@ -1,18 +1,21 @@
 //! Where an attempt and its worker meet: a few files in the attempt's run directory.
 //!
-//! `lock` is held (flock(2)) by the shim until the attempt is over, carries the spec until the shim
-//! has read it, and then the name of the process; `control` is a pipe through which any worker
-//! stops it, `group-0` and on link to its control groups; `status` says how it ended. What always
-//! holds: the lock is never free between the worker's decision to start and the status, so a
-//! free lock without a status means that the attempt died; one that gets no shim is held in the
-//! same way while it is started; `status` is renamed into place and so is whole.
+//! `lock` is held (flock(2)) by the shim until the attempt is over. It tells where the attempt and
+//! its control groups are, and behind that carries the spec until the shim has read it, then the
+//! name of the process; `control` is a pipe through which any worker stops it; `status` says how it
+//! ended. What always holds: the lock is never free between the worker's decision to start and the
+//! status, so a free lock without a status means that the attempt died; one that gets no shim is
+//! held in the same way while it is started; `status` is renamed into place and so is whole. The
+//! files of an attempt that is over may serve the next one (see `spares`).
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use queue_core::attempt::Started;
 use queue_core::failpoint;
@@ -20,8 +23,8 @@ use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, mkfifoat};
 use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 
-use crate::cgroup::Hold;
-use crate::supervisor::{SIGN_OF_LIFE, Spec, Status, StopCause};
+use crate::cgroup::{Hold, Plan};
+use crate::supervisor::{Control, SIGN_OF_LIFE, Spec, Status, StopCause};
 
 /// The files of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,38 +65,55 @@ impl Post {
     /// Puts the spec there, under a lock that the file handed back holds until the last copy of
     /// it is closed.
     pub(crate) fn prepare(&self, spec: &Spec) -> io::Result<File> {
-        mkfifoat(CWD, self.path("control"), Mode::RUSR | Mode::WUSR)?;
+        match mkfifoat(CWD, self.path("control"), Mode::RUSR | Mode::WUSR) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
         failpoint::hit("host.control_made");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(self.path("lock"))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        let mut file = self.open_lock()?;
+        lock_soon(&file)?;
         failpoint::hit("host.lock_taken");
-        let directory = self.directory.as_os_str().as_encoded_bytes();
-        let text = [directory, b"\0", &serde_json::to_vec(spec)?].concat();
-        file.write_all(&text)?;
+        let groups = spec.group.as_ref().map(Plan::directories);
+        let head = self.head(&groups.unwrap_or_default());
+        file.write_all(&[head, serde_json::to_vec(spec)?].concat())?;
         file.rewind()?;
         failpoint::hit("host.spec_written");
         Ok(file)
     }
 
-    /// Notes the control groups of the attempt, before they are made.
+    /// Notes the control groups of an attempt that gets no shim, before they are made.
     pub(crate) fn note_groups(&self, groups: &[PathBuf]) -> io::Result<()> {
-        // Links: whole at once, and one call each.
-        for (number, group) in groups.iter().enumerate() {
-            symlink(group, self.path(&format!("group-{number}")))?;
-        }
-        Ok(())
+        self.open_lock()?.write_all(&self.head(groups))
     }
 
     /// The control groups of the attempt, as they were noted.
     pub(crate) fn groups(&self) -> Hold {
-        let links =
-            (0..).map_while(|number| fs::read_link(self.path(&format!("group-{number}"))).ok());
-        Hold::at(links.collect())
+        let text = fs::read(self.path("lock")).unwrap_or_default();
+        let (head, _) = Head::of(&text);
+        Hold::at(head.map(|head| head.groups).unwrap_or_default())
+    }
+
+    fn open_lock(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(no_follow())
+            .open(self.path("lock"))
+    }
+
+    /// What the lock's file begins with.
+    fn head(&self, groups: &[PathBuf]) -> Vec<u8> {
+        let paths = [&self.directory].into_iter().chain(groups);
+        let mut text = Vec::new();
+        for path in paths {
+            text.extend_from_slice(path.as_os_str().as_bytes());
+            text.push(0);
+        }
+        text.push(0);
+        text
     }
 
     /// Holds an attempt that gets no shim while its process is being started: until the file handed
@@ -101,7 +121,7 @@ impl Post {
     /// directory itself, so it leaves nothing to remove.
     pub(crate) fn hold(&self) -> io::Result<File> {
         let directory = File::open(&self.directory)?;
-        flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
+        lock_soon(&directory)?;
         Ok(directory)
     }
 
@@ -133,13 +153,51 @@ impl Post {
         is_locked(&self.path("lock"))
     }
 
-    /// Removes the files of an attempt that is over. Whoever still looks for one must not take it for
-    /// dead, so the lock goes first and the status last.
-    pub(crate) fn remove_files(&self) {
-        for name in ["lock", "control", "group-0", "status"] {
-            // What is missing or cannot be removed is no concern of those after it.
-            let _ = fs::remove_file(self.path(name));
+    /// Holds the lock of an attempt that is over, if it has one.
+    ///
+    /// # Errors
+    /// When it is not over, or somebody is just looking whether it is.
+    pub(crate) fn seize(&self) -> io::Result<Option<File>> {
+        let opened = OpenOptions::new()
+            .write(true)
+            .custom_flags(no_follow())
+            .open(self.path("lock"));
+        match opened {
+            Err(error) if is_missing(&error) => Ok(None),
+            opened => {
+                let lock = opened?;
+                flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+                Ok(Some(lock))
+            }
         }
+    }
+
+    /// Makes the files of an attempt that is over ready for another one, which nobody else knows of
+    /// yet. False where the job has left or changed anything beside them.
+    pub(crate) fn renew(&self, lock: Option<&File>) -> io::Result<bool> {
+        if fs::symlink_metadata(&self.directory)?.mode() & 0o7777 != 0o700 {
+            return Ok(false);
+        }
+        let mut has_status = false;
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let (name, kind) = (entry.file_name(), entry.file_type()?);
+            let is_ours = match name.to_str() {
+                Some("control") => kind.is_fifo(),
+                Some("lock" | "status" | "status.tmp") => kind.is_file(),
+                _ => false,
+            };
+            if !is_ours {
+                return Ok(false);
+            }
+            has_status |= name == "status";
+        }
+        if has_status {
+            fs::rename(self.path("status"), self.path("status.tmp"))?;
+        }
+        // It names the processes of the attempt that is over.
+        lock.map_or(Ok(()), |lock| lock.set_len(0))?;
+        Ok(true)
     }
 
     /// Whether a check of the attempt runs in a shim.
@@ -189,13 +247,23 @@ impl Post {
             .write(true)
             .custom_flags(non_blocking())
             .open(self.path("control"));
-        pipe.and_then(|mut pipe| pipe.write_all(&[letter])).is_ok()
+        // In one write, and with the name of the attempt: the pipe may serve another one by now.
+        let message = [&[letter], self.name(), b"\n"].concat();
+        pipe.and_then(|mut pipe| pipe.write_all(&message)).is_ok()
+    }
+
+    /// By what an attempt is told from others whose files these were before.
+    fn name(&self) -> &[u8] {
+        let name = self.directory.file_name();
+        name.map(OsStr::as_bytes).unwrap_or_default()
     }
 
     /// The process, once it was started.
     pub(crate) fn started(&self) -> Option<Started> {
+        let text = fs::read(self.path("lock")).ok()?;
         // Before that it is the spec or nothing, neither of which is taken for a name.
-        read(&self.path("lock")).ok().flatten()
+        let (_, name) = Head::of(&text);
+        serde_json::from_slice(name).ok()
     }
 
     /// How the attempt ended, once it did.
@@ -208,36 +276,31 @@ impl Post {
 
     // ── The shim's side ─────────────────────────────────────────────────────────────────────
 
-    /// Takes the spec, and where the files are, out of the lock's file: it holds the environment,
-    /// which need not lie about.
-    pub(crate) fn take_spec(lock: &mut File) -> io::Result<(Self, Spec)> {
+    /// Takes the spec out of the lock's file: it holds the environment, which need not lie about.
+    /// Tells where the files are as well.
+    pub(crate) fn take_spec(mut lock: File) -> io::Result<(Self, Named, Spec)> {
         let mut text = Vec::new();
         lock.read_to_end(&mut text)?;
-        // A path has no NUL.
-        let end = text.iter().position(|byte| *byte == 0);
-        let end = end.ok_or(io::ErrorKind::InvalidData)?;
-        let post = Self::at(Path::new(OsStr::from_bytes(&text[..end])));
-        let spec = serde_json::from_slice(&text[end + 1..])?;
-        lock.set_len(0)?;
-        Ok((post, spec))
+        let (head, spec) = Head::of(&text);
+        let head = head.ok_or(io::ErrorKind::InvalidData)?;
+        let spec = serde_json::from_slice(spec)?;
+        lock.set_len(head.length)?;
+        let named = Named {
+            lock,
+            at: head.length,
+        };
+        Ok((Self::at(&head.directory), named, spec))
     }
 
     /// The end of the pipe through which the attempt is stopped; it never comes to an end, and
     /// never blocks.
-    pub(crate) fn listen(&self) -> io::Result<File> {
-        OpenOptions::new()
+    pub(crate) fn listen(&self) -> io::Result<Control> {
+        let pipe = OpenOptions::new()
             .read(true)
             .write(true)
             .custom_flags(non_blocking())
-            .open(self.path("control"))
-    }
-
-    /// Leaves the process's name in the lock's file, from which the spec was taken: the file is
-    /// there, and no other one has to be made. Part of a name is not taken for one.
-    pub(crate) fn write_started(lock: &File, started: &Started) -> io::Result<()> {
-        lock.write_all_at(&serde_json::to_vec(started)?, 0)?;
-        failpoint::hit("shim.started_written");
-        Ok(())
+            .open(self.path("control"))?;
+        Ok(Control::through(pipe, self.name()))
     }
 
     /// Puts the status in place, whole, and on the disk as well where nobody is there to take it:
@@ -247,17 +310,22 @@ impl Post {
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
-            .truncate(true)
+            // One that was there before keeps its place on the disk.
+            .truncate(false)
             .mode(0o600)
+            .custom_flags(no_follow())
             .open(&staged)?;
-        file.write_all(&serde_json::to_vec(status)?)?;
+        let text = serde_json::to_vec(status)?;
+        file.write_all(&text)?;
+        file.set_len(u64::try_from(text.len()).expect("a length fits"))?;
         if !is_taken {
             file.sync_all()?;
         }
         failpoint::hit("shim.status_staged");
-        fs::rename(staged, self.path("status"))?;
+        let place = self.path("status");
+        fs::rename(staged, &place)?;
         failpoint::hit("shim.status_written");
-        Ok(Untaken(file))
+        Ok(Untaken { file, place })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -265,15 +333,77 @@ impl Post {
     }
 }
 
-/// A status that is in place. Dropped, it is on the disk or not needed any more: its file is removed
-/// once the outcome is committed. A worker mostly does that within milliseconds, and a sync takes as
+/// The file of a lock whose spec was taken.
+#[derive(Debug)]
+pub(crate) struct Named {
+    lock: File,
+    /// Where the name of the process goes.
+    at: u64,
+}
+
+impl Named {
+    /// Leaves the process's name in the lock's file: the file is there, and no other one has to be
+    /// made. Part of a name is not taken for one.
+    pub(crate) fn write_started(&self, started: &Started) -> io::Result<()> {
+        let text = serde_json::to_vec(started)?;
+        self.lock.write_all_at(&text, self.at)?;
+        failpoint::hit("shim.started_written");
+        Ok(())
+    }
+}
+
+/// What a lock's file begins with: paths, each with a NUL behind it, and one more behind the last.
+#[derive(Debug)]
+struct Head {
+    /// Where the files of the attempt are.
+    directory: PathBuf,
+    groups: Vec<PathBuf>,
+    /// In bytes.
+    length: u64,
+}
+
+impl Head {
+    /// The head of a lock's file, if it has one, and what stands behind it.
+    fn of(text: &[u8]) -> (Option<Self>, &[u8]) {
+        let mut paths = Vec::new();
+        let mut rest = text;
+        while let Some(end) = rest.iter().position(|byte| *byte == 0) {
+            let (path, behind) = (&rest[..end], &rest[end + 1..]);
+            rest = behind;
+            if !path.is_empty() {
+                paths.push(PathBuf::from(OsStr::from_bytes(path)));
+                continue;
+            }
+            let mut paths = paths.into_iter();
+            let head = paths.next().map(|directory| Self {
+                directory,
+                groups: paths.collect(),
+                length: u64::try_from(text.len() - rest.len()).expect("a length fits"),
+            });
+            return (head, rest);
+        }
+        (None, text)
+    }
+}
+
+/// A status that is in place. Dropped, it is on the disk or not needed any more: its file is taken
+/// away once the outcome is committed. A worker mostly does that within milliseconds, and a sync takes as
 /// long; what it would save is the end of an attempt from a power cut in that time.
 #[derive(Debug)]
-pub(crate) struct Untaken(File);
+pub(crate) struct Untaken {
+    file: File,
+    place: PathBuf,
+}
 
 impl Untaken {
     fn is_needed(&self) -> bool {
-        rustix::fs::fstat(&self.0).map_or(true, |file| file.st_nlink > 0)
+        let Ok(own) = rustix::fs::fstat(&self.file) else {
+            return true;
+        };
+        match fs::symlink_metadata(&self.place) {
+            Ok(found) => (found.dev(), found.ino()) == (own.st_dev, own.st_ino),
+            Err(error) => !is_missing(&error),
+        }
     }
 }
 
@@ -281,7 +411,7 @@ impl Drop for Untaken {
     fn drop(&mut self) {
         if self.is_needed() {
             // It is in place; where the disk fails now, nothing was promised yet.
-            let _ = self.0.sync_all();
+            let _ = self.file.sync_all();
         }
     }
 }
@@ -314,8 +444,30 @@ fn is_locked(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Locks a file that nobody else has any business with but to look whether it is locked.
+fn lock_soon(file: &File) -> io::Result<()> {
+    const LOOKED_AT_FOR: Duration = Duration::from_millis(1);
+    const TRIES: u32 = 100;
+    for _ in 1..TRIES {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            // Whoever looks has it for that moment.
+            Err(Errno::WOULDBLOCK) => thread::sleep(LOOKED_AT_FOR),
+            answer => return Ok(answer?),
+        }
+    }
+    Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
+}
+
 fn non_blocking() -> i32 {
-    i32::try_from(OFlags::NONBLOCK.bits()).expect("flags of open fit")
+    flags(OFlags::NONBLOCK)
+}
+
+fn no_follow() -> i32 {
+    flags(OFlags::NOFOLLOW)
+}
+
+fn flags(flags: OFlags) -> i32 {
+    i32::try_from(flags.bits()).expect("flags of open fit")
 }
 
 #[cfg(test)]
@@ -343,9 +495,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let post = Post::at(dir.path());
         let spec = Spec::new(1, 1, 1, "/bin/true", dir.path(), dir.path().join("log"));
-        let mut lock = post.prepare(&spec).unwrap();
+        let lock = post.prepare(&spec).unwrap();
         assert_eq!(post.started(), None, "the spec");
-        Post::take_spec(&mut lock).unwrap();
+        let (_, lock, _) = Post::take_spec(lock).unwrap();
         assert_eq!(post.started(), None, "nothing");
         let started = Started {
             pid: 7,
@@ -354,9 +506,9 @@ mod tests {
             log: "log".to_owned(),
             unenforced: None,
         };
-        Post::write_started(&lock, &started).unwrap();
+        lock.write_started(&started).unwrap();
         assert_eq!(post.started(), Some(started));
-        lock.set_len(20).unwrap();
+        lock.lock.set_len(lock.at + 20).unwrap();
         assert_eq!(post.started(), None, "a part");
     }
 

@@ -20,9 +20,9 @@ use queue_core::{Timestamp, failpoint};
 use rustix::stdio::dup2_stdin;
 
 use crate::handover::{self, Word};
-use crate::post::{Post, Untaken};
+use crate::post::{Named, Post, Untaken};
 use crate::recovery;
-use crate::supervisor::{Control, Spec, Status, supervise_tree};
+use crate::supervisor::{Spec, Status, supervise_tree};
 
 /// The argument that makes a program of ours a shim.
 pub(crate) const ARGUMENT: &str = "--supervise-attempts";
@@ -98,10 +98,10 @@ fn run() -> io::Result<()> {
 }
 
 /// Sees one attempt through to its status.
-fn serve(mut lock: File, line: &UnixStream) -> io::Result<Untaken> {
-    let (post, spec) = Post::take_spec(&mut lock)?;
+fn serve(lock: File, line: &UnixStream) -> io::Result<Untaken> {
+    let (post, lock, spec) = Post::take_spec(lock)?;
     failpoint::hit("shim.spec_taken");
-    let listening = post.listen().map(Control::through);
+    let listening = post.listen();
     failpoint::hit("shim.listens");
     let status = match listening {
         Ok(control) => {
@@ -143,7 +143,7 @@ fn leave(post: &Post, status: &Status, line: &UnixStream) -> io::Result<Untaken>
 
 /// Leaves the process's name for whoever has to end it should this shim die. An attempt whose
 /// name cannot be written goes on: its environment still names it.
-fn note_start(lock: &File, spec: &Spec, pid: u32, unenforced: Option<&str>) {
+fn note_start(lock: &Named, spec: &Spec, pid: u32, unenforced: Option<&str>) {
     failpoint::hit("shim.process_started");
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -155,5 +155,5 @@ fn note_start(lock: &File, spec: &Spec, pid: u32, unenforced: Option<&str>) {
         log: spec.log.display().to_string(),
         unenforced: unenforced.map(str::to_owned),
     };
-    let _ = Post::write_started(lock, &started);
+    let _ = lock.write_started(&started);
 }

@@ -4,6 +4,7 @@
 //! the attempt is over. What always holds: a shim that waits has nothing of any attempt, neither a
 //! lock nor a process; it ends when its worker closes the line to it, so also when the worker dies.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -38,8 +39,9 @@ pub(crate) struct Shims {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Since when each waits; the one that came last is taken first.
-    waiting: Vec<(Shim, Instant)>,
+    /// Since when each waits. The one that came first is taken first: by then its worker has mostly
+    /// committed how its last attempt ended, and the status of that need not be synced.
+    waiting: VecDeque<(Shim, Instant)>,
     /// No concern of ours any more, but to be reaped.
     ending: Vec<Child>,
 }
@@ -57,7 +59,7 @@ impl Shims {
     /// # Errors
     /// When none can be started.
     pub(crate) fn take(&self) -> io::Result<Shim> {
-        let waiting = self.lock().waiting.pop();
+        let waiting = self.lock().waiting.pop_front();
         match waiting {
             Some((shim, _)) => Ok(shim),
             None => self.start(),
@@ -66,7 +68,7 @@ impl Shims {
 
     /// Keeps a shim whose attempt is over for the next one.
     pub(crate) fn give_back(&self, shim: Shim) {
-        self.lock().waiting.push((shim, Instant::now()));
+        self.lock().waiting.push_back((shim, Instant::now()));
     }
 
     /// Leaves a shim alone: it ends after the attempt that it has.
@@ -79,7 +81,10 @@ impl Shims {
         let mut known = self.lock();
         let now = Instant::now();
         let is_idle = |(_, since): &mut (Shim, Instant)| now.duration_since(*since) >= KEPT_FOR;
-        let idle: Vec<_> = known.waiting.extract_if(.., is_idle).collect();
+        let mut idle = Vec::new();
+        while let Some(waiting) = known.waiting.pop_front_if(is_idle) {
+            idle.push(waiting);
+        }
         // Here the lines are closed.
         known
             .ending

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use queue_core::attempt::Finished;
 use queue_core::worker::NewWorker;
-use queue_core::{Clock, JobId, Store, SystemClock, failpoint};
+use queue_core::{Clock, JobId, Store, SystemClock, WorkerId, failpoint};
 
 use crate::cgroup::Groups;
 use crate::dispatcher::Dispatcher;
@@ -23,6 +23,7 @@ use crate::post::{Found, Post};
 use crate::registration::register;
 use crate::reserve::Reserve;
 use crate::signals::{Listener, Stop};
+use crate::spares;
 
 /// Threads of the pool beside those of the attempts: a cycle, a look at checkpoints, upkeep, and
 /// recoveries.
@@ -183,7 +184,7 @@ pub fn run_by(
     options: WorkerOptions,
     stop: Stop,
 ) -> Result<Summary, WorkerError> {
-    let layout = Layout::beside(db).map_err(WorkerError::Layout)?;
+    let layout = Arc::new(Layout::beside(db).map_err(WorkerError::Layout)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .max_blocking_threads(options.concurrency.get().saturating_add(SPARE_THREADS))
@@ -210,13 +211,12 @@ pub fn run_by(
     for lack in groups.lacks() {
         tracing::debug!(worker = %options.name, "bounds of jobs are not enforced here: {lack}");
     }
-    remove_what_is_stale(store.as_ref(), &layout, &groups);
+    remove_what_is_stale(store.as_ref(), worker, &layout, &groups);
     let name = options.name.clone();
-    let own = layout.clone();
     let dispatcher = Dispatcher::new(
         Arc::clone(store),
         Arc::clone(clock),
-        layout,
+        Arc::clone(&layout),
         Arc::clone(&groups),
         worker,
         options,
@@ -228,7 +228,7 @@ pub fn run_by(
     drop(life);
     groups.remove_empty_bases();
     if !holds_anything(store.as_ref(), worker) {
-        life::forget(&own, worker);
+        life::forget(&layout, worker);
     }
     if let Err(error) = store.worker_stopped(worker, &clock.now()) {
         tracing::debug!(%error, "the end of the worker could not be noted");
@@ -238,7 +238,7 @@ pub fn run_by(
 }
 
 /// Whether leases of this worker are left for others to adopt. When in doubt they are.
-fn holds_anything(store: &dyn Store, worker: queue_core::WorkerId) -> bool {
+fn holds_anything(store: &dyn Store, worker: WorkerId) -> bool {
     store.workers().map_or(true, |workers| {
         workers
             .iter()
@@ -271,7 +271,13 @@ fn describe(options: &WorkerOptions) -> String {
 
 /// What a crash left behind: directories and control groups of attempts that are not the job's running
 /// one, and the locks of workers that are over and hold nothing any more.
-fn remove_what_is_stale(store: &dyn Store, layout: &Layout, groups: &Groups) {
+fn remove_what_is_stale(store: &dyn Store, own: WorkerId, layout: &Layout, groups: &Groups) {
+    for (keeper, directory) in layout.spares() {
+        // One under our own number is of a store that was here before.
+        if keeper.is_none_or(|keeper| keeper == own || !life::may_live(layout, keeper)) {
+            spares::remove(&directory);
+        }
+    }
     for worker in layout.worker_locks() {
         if life::is_over(layout, worker) && !holds_anything(store, worker) {
             life::forget(layout, worker);

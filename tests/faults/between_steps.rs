@@ -231,6 +231,7 @@ const ADOPTS_ENDED: &[&str] = &[
     "adopt.lock_probed",
     "adopt.status_read",
     "settle.committed",
+    "settle.spared",
     "settle.cleared",
 ];
 const ADOPTS_DEAD: &[&str] = &[
@@ -239,6 +240,7 @@ const ADOPTS_DEAD: &[&str] = &[
     "adopt.status_read",
     "adopt.swept",
     "settle.committed",
+    "settle.spared",
     "settle.cleared",
 ];
 

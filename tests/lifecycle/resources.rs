@@ -3,6 +3,8 @@
 //! Bounds are enforced by control groups. A test that needs them asks first what may be made here, in the same way as the
 //! worker does, and says so where it cannot show anything.
 
+use std::path::PathBuf;
+
 use crate::home::{Home, LEASE, home, is_alive, says};
 use queue_core::attempt::Attempt;
 use queue_core::{Class, JobId, State, Store};
@@ -165,13 +167,12 @@ fn a_job_with_half_a_processor_is_held_back() {
     let pid = home.pid_in("pid").as_raw_nonzero();
     // By the kernel's own count, and not by what time it takes on a busy machine: it was held back while it could run.
     let group = wait_for("the group", || {
-        let run = home
-            .env
-            .db()
-            .with_file_name(format!("queue.db-run/{job}-1"));
-        let links = (0..4)
-            .filter_map(|number| std::fs::read_link(run.join(format!("group-{number}"))).ok());
-        links
+        let runs = home.env.db().with_file_name("queue.db-run");
+        let noted = std::fs::read_to_string(runs.join(format!("{job}-1/lock"))).ok()?;
+        // Behind the place of the attempt, each with a NUL behind it.
+        let groups: Vec<_> = noted.split('\0').skip(1).map(PathBuf::from).collect();
+        groups
+            .into_iter()
             .filter(|group| {
                 group.join("cpu.max").exists() || group.join("cpu.cfs_quota_us").exists()
             })

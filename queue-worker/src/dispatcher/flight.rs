@@ -18,6 +18,7 @@ use crate::agent::bill::Earlier;
 use crate::agent::call::Call;
 use crate::agent::ways;
 use crate::layout::Layout;
+use crate::spares::Spares;
 
 /// What to ask the store beside the cycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub(super) struct Flight {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) layout: Arc<Layout>,
+    pub(super) spares: Arc<Spares>,
     /// The directory of the user's `agents.toml`.
     pub(super) config: Option<Arc<Path>>,
     pub(super) cycle: Cycle,
@@ -108,7 +110,7 @@ impl Flight {
             claimed.append(&mut cycled.claimed);
             for (fence, _) in &cycled.finished {
                 failpoint::hit("settle.committed");
-                self.layout.remove_run_directory(fence.job, fence.epoch);
+                self.spares.take_back(fence.job, fence.epoch);
                 failpoint::hit("settle.cleared");
             }
             for (job, epoch) in &cycled.forgotten {
@@ -300,6 +302,7 @@ mod tests {
             version: "0".to_owned(),
         };
         let worker = store.register_worker(&about, &clock.now()).unwrap();
+        let spares = Arc::new(Spares::of(&layout, worker));
         let job = store
             .enqueue(NewJob::argv(["x"]), &clock.now())
             .unwrap()
@@ -311,6 +314,7 @@ mod tests {
                 store: store.clone(),
                 clock: clock.clone(),
                 layout: Arc::clone(&layout),
+                spares: Arc::clone(&spares),
                 config: None,
                 cycle: Cycle {
                     ended: std::mem::take(&mut ended),

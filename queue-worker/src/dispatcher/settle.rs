@@ -314,6 +314,7 @@ impl Dispatcher {
             stop: self.stop.clone(),
             manner,
             shims: self.shims.clone(),
+            spares: self.spares.clone(),
         };
         self.begin(task);
     }
@@ -368,6 +369,7 @@ impl Dispatcher {
             stop: self.stop.clone(),
             manner: Manner::Adopted,
             shims: self.shims.clone(),
+            spares: self.spares.clone(),
         };
         self.begin(task);
     }

@@ -193,6 +193,7 @@ mod tests {
     use crate::post::Post;
     use crate::recovery::{Recovered, end_all, recover};
     use crate::signals::StopLevel;
+    use crate::supervisor::Spec;
 
     fn traces(db: &Path, first: Option<(u32, u64)>) -> Traces {
         Traces {
@@ -291,8 +292,10 @@ mod tests {
             log: String::new(),
             unenforced: None,
         };
-        let lock = fs::File::create(dir.path().join("lock")).unwrap();
-        Post::write_started(&lock, &noted).unwrap();
+        let spec = Spec::new(1, 1, 1, "/bin/true", dir.path(), dir.path().join("log"));
+        let lock = post.prepare(&spec).unwrap();
+        let (_, lock, _) = Post::take_spec(lock).unwrap();
+        lock.write_started(&noted).unwrap();
         drop(lock);
         assert_eq!(post.started(), Some(noted));
         let traces = Traces {

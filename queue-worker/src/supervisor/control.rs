@@ -133,8 +133,9 @@ struct Shared {
 enum Bell {
     /// By another thread.
     Own(Wakeup),
-    /// By letters that come through a pipe, from whichever process; each is a stop.
-    Pipe(File),
+    /// By letters that come through a pipe, from whichever process; each is a stop. Behind a letter
+    /// stand the name of the attempt that is meant and the end of the line.
+    Pipe { pipe: File, name: Vec<u8> },
 }
 
 impl Control {
@@ -146,10 +147,11 @@ impl Control {
         Ok(Self::with(Bell::Own(Wakeup::new()?)))
     }
 
-    /// Makes a handle for an attempt that is stopped by letters through this pipe, which must not
-    /// block.
-    pub(crate) fn through(pipe: File) -> Self {
-        Self::with(Bell::Pipe(pipe))
+    /// Makes a handle for an attempt that is stopped by letters to this name through this pipe,
+    /// which must not block.
+    pub(crate) fn through(pipe: File, name: &[u8]) -> Self {
+        let name = name.to_owned();
+        Self::with(Bell::Pipe { pipe, name })
     }
 
     fn with(bell: Bell) -> Self {
@@ -190,7 +192,7 @@ impl Control {
         match &self.shared.bell {
             Bell::Own(wakeup) => wakeup.ring(),
             // Its supervisor is the only thread there is.
-            Bell::Pipe(_) => {}
+            Bell::Pipe { .. } => {}
         }
     }
 
@@ -248,7 +250,7 @@ impl Control {
     pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
         match &self.shared.bell {
             Bell::Own(wakeup) => wakeup.as_fd(),
-            Bell::Pipe(pipe) => pipe.as_fd(),
+            Bell::Pipe { pipe, .. } => pipe.as_fd(),
         }
     }
 
@@ -256,18 +258,26 @@ impl Control {
     pub(crate) fn hush(&self) {
         match &self.shared.bell {
             Bell::Own(wakeup) => wakeup.hush(),
-            Bell::Pipe(pipe) => {
-                let mut letters = [0; 16];
-                while let Ok(count @ 1..) = (&mut &*pipe).read(&mut letters) {
-                    for letter in &letters[..count] {
-                        match StopCause::of(*letter) {
-                            Some(cause) => self.note_stop(cause),
-                            None if *letter == SIGN_OF_LIFE => self.note_sign(),
-                            None => {}
-                        }
+            Bell::Pipe { pipe, name } => {
+                let mut text = Vec::new();
+                // Until there is no more, which counts as an error; each line was written at once.
+                let _ = (&mut &*pipe).read_to_end(&mut text);
+                for line in text.split(|byte| *byte == b'\n') {
+                    match line.split_first() {
+                        Some((letter, meant)) if meant == name => self.obey(*letter),
+                        _ => {}
                     }
                 }
             }
+        }
+    }
+
+    /// Does what a letter asks for; one of a later release is passed over.
+    fn obey(&self, letter: u8) {
+        match StopCause::of(letter) {
+            Some(cause) => self.note_stop(cause),
+            None if letter == SIGN_OF_LIFE => self.note_sign(),
+            None => {}
         }
     }
 
