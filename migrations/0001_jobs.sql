@@ -1,6 +1,8 @@
 -- 0001_jobs: queues, jobs, their attempts and everything a worker decides by.
 -- Times are integer milliseconds since the Unix epoch unless the name says otherwise.
 -- Rows that change often are narrow; what is written once stands apart in job_body.
+-- The words of a column that changes often are told apart with `or`: for `in` and more than two
+-- words SQLite makes a table of them each time that a statement runs.
 
 -- What the store says of itself.
 create table meta (
@@ -93,19 +95,27 @@ create table job (
   queue               text not null references queue (name),
   kind                text not null,
   name                text,
-  state               text not null check (state in
-                        ('scheduled', 'pending', 'blocked', 'in_progress',
-                         'completed', 'failed', 'cancelled')),
-  wait_reason         text check (wait_reason in
-                        ('delay', 'retry', 'snooze', 'limit', 'window', 'dependency', 'hold',
-                         'answer')),
-  class               text check (class in
-                        ('exit_code', 'signal', 'timeout', 'idle_timeout', 'oom', 'spawn_failed',
-                         'bad_cwd', 'bad_payload', 'usage', 'lease_lost', 'lease_expired',
-                         'worker_died', 'rebooted', 'cancelled', 'expired', 'interrupted',
-                         'snoozed', 'check_failed', 'limit', 'auth', 'billing', 'refusal',
-                         'context_full', 'session_missing', 'session_busy', 'max_turns',
-                         'over_budget', 'needs_input', 'crash', 'unavailable')),
+  state               text not null check (
+                        state = 'scheduled' or state = 'pending' or state = 'blocked'
+                        or state = 'in_progress' or state = 'completed' or state = 'failed'
+                        or state = 'cancelled'),
+  wait_reason         text check (
+                        wait_reason = 'delay' or wait_reason = 'retry' or wait_reason = 'snooze'
+                        or wait_reason = 'limit' or wait_reason = 'window'
+                        or wait_reason = 'dependency' or wait_reason = 'hold'
+                        or wait_reason = 'answer'),
+  class               text check (
+                        class = 'exit_code' or class = 'signal' or class = 'timeout'
+                        or class = 'idle_timeout' or class = 'oom' or class = 'spawn_failed'
+                        or class = 'bad_cwd' or class = 'bad_payload' or class = 'usage'
+                        or class = 'lease_lost' or class = 'lease_expired'
+                        or class = 'worker_died' or class = 'rebooted' or class = 'cancelled'
+                        or class = 'expired' or class = 'interrupted' or class = 'snoozed'
+                        or class = 'check_failed' or class = 'limit' or class = 'auth'
+                        or class = 'billing' or class = 'refusal' or class = 'context_full'
+                        or class = 'session_missing' or class = 'session_busy'
+                        or class = 'max_turns' or class = 'over_budget' or class = 'needs_input'
+                        or class = 'crash' or class = 'unavailable'),
   priority            integer not null check (priority between -1000 and 1000),
   position            integer not null,     -- first in, first out inside a lane
   queued_at           integer not null,     -- when it joined the line; never falls with position
@@ -126,7 +136,8 @@ create table job (
   lease_until         integer,                      -- milliseconds of the monotonic clock
   lease_expires_at    integer,                      -- the same on the wall clock
   unique_key          text,
-  unique_while        text check (unique_while in ('queued', 'live', 'kept')),
+  unique_while        text check (
+                        unique_while = 'queued' or unique_while = 'live' or unique_while = 'kept'),
   concurrency_key     text not null default '',     -- '' for none
   directory           text not null default '',     -- JSON: what it has to itself; '' for none
   waiting_on          integer not null default 0 check (waiting_on >= 0),
@@ -137,14 +148,16 @@ create table job (
   created_at          integer not null,
   finished_at         integer,
 
-  check ((finished_at is not null) = (state in ('completed', 'failed', 'cancelled'))),
+  check ((finished_at is not null)
+         = (state = 'completed' or state = 'failed' or state = 'cancelled')),
   check ((worker is not null) = (state = 'in_progress')),
   check ((lease_expires_at is not null) = (state = 'in_progress')),
   check ((lease_boot is null) = (lease_until is null)),
   check (lease_boot is null or state = 'in_progress'),
   check (state <> 'scheduled' or (run_at is not null and wait_reason is not null)),
   check (state <> 'blocked'
-         or (wait_reason is not null and wait_reason in ('dependency', 'hold', 'answer'))),
+         or (wait_reason is not null and (wait_reason = 'dependency' or wait_reason = 'hold'
+                                          or wait_reason = 'answer'))),
   check (asked_at is null or state = 'blocked'),
   check (state in ('scheduled', 'blocked') or wait_reason is null),
   check (state <> 'in_progress' or epoch > 0),
@@ -166,8 +179,7 @@ create index job_key on job (concurrency_key)
 create index job_directory on job (directory)
   where state = 'in_progress' and directory <> '';
 -- What has waited longer than it may?
-create index job_expiring on job (expires_at)
-  where expires_at is not null and state in ('scheduled', 'pending', 'blocked');
+create index job_expiring on job (expires_at) where expires_at is not null;
 -- What ended, oldest first?
 create index job_finished on job (state, finished_at) where finished_at is not null;
 -- How many are in each state of a queue, and of which kind?
@@ -177,9 +189,7 @@ create index job_name on job (name) where name is not null;
 create unique index job_unique on job (unique_key)
   where unique_key is not null
     and (unique_while = 'kept'
-         or (unique_while = 'live'
-             and state in ('scheduled', 'pending', 'blocked', 'in_progress'))
-         or (unique_while = 'queued' and state in ('scheduled', 'pending', 'blocked')));
+         or (finished_at is null and (unique_while = 'live' or state <> 'in_progress')));
 
 create table job_body (
   job     integer primary key references job (id) on delete cascade,
@@ -216,13 +226,17 @@ create table attempt (
   log               text,
   unenforced        text,
   ended_at          integer,
-  class             text check (class in
-                      ('exit_code', 'signal', 'timeout', 'idle_timeout', 'oom', 'spawn_failed',
-                       'bad_cwd', 'bad_payload', 'usage', 'lease_lost', 'lease_expired',
-                       'worker_died', 'rebooted', 'cancelled', 'expired', 'interrupted',
-                       'snoozed', 'check_failed', 'limit', 'auth', 'billing', 'refusal',
-                       'context_full', 'session_missing', 'session_busy', 'max_turns',
-                       'over_budget', 'needs_input', 'crash', 'unavailable')),
+  class             text check (
+                      class = 'exit_code' or class = 'signal' or class = 'timeout'
+                      or class = 'idle_timeout' or class = 'oom' or class = 'spawn_failed'
+                      or class = 'bad_cwd' or class = 'bad_payload' or class = 'usage'
+                      or class = 'lease_lost' or class = 'lease_expired' or class = 'worker_died'
+                      or class = 'rebooted' or class = 'cancelled' or class = 'expired'
+                      or class = 'interrupted' or class = 'snoozed' or class = 'check_failed'
+                      or class = 'limit' or class = 'auth' or class = 'billing'
+                      or class = 'refusal' or class = 'context_full' or class = 'session_missing'
+                      or class = 'session_busy' or class = 'max_turns' or class = 'over_budget'
+                      or class = 'needs_input' or class = 'crash' or class = 'unavailable'),
   exit_code         integer,
   signal            integer,
   message           text,
@@ -236,7 +250,7 @@ create table attempt (
   progress          text,                   -- JSON
   cost_usd          real,
   session_id        text,
-  rung              text check (rung in ('resume', 'fresh', 'cold')),
+  rung              text check (rung = 'resume' or rung = 'fresh' or rung = 'cold'),
   agent             text,                   -- JSON: what was read of an agent's output
   rule              text,                   -- which rule says what it came to
   evidence          text,                   -- and by which words

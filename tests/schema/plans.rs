@@ -94,6 +94,30 @@ fn plans_of_the_hot_statements_are_as_they_were() {
     insta::assert_snapshot!("plans", text);
 }
 
+/// What is written at each transition of a job.
+const TRANSITIONS: &[&str] = &[
+    "adopt_job",
+    "claim_job",
+    "end_attempt",
+    "insert_attempt",
+    "insert_job",
+    "move_job",
+    "start_attempt",
+];
+
+#[test]
+fn no_check_of_a_transition_makes_a_table_of_its_words() {
+    let (_dir, connection) = fresh();
+    for name in TRANSITIONS {
+        let mut all = statements().iter();
+        let (_, statement) = all.find(|(known, _)| known == name).unwrap();
+        let mut explain = connection.prepare(&format!("explain {statement}")).unwrap();
+        let codes = explain.raw_query().mapped(|row| row.get::<_, String>(1));
+        let tables = codes.filter(|code| code.as_ref().unwrap() == "OpenEphemeral");
+        assert_eq!(tables.count(), 0, "tables that {name} makes");
+    }
+}
+
 #[test]
 fn no_hot_statement_reads_all_jobs_or_all_attempts() {
     let (_dir, connection) = fresh();

@@ -5,9 +5,7 @@ select id, state
   from job
  where unique_key = :key
    and (unique_while = 'kept'
-        or (unique_while = 'live'
-            and state in ('scheduled', 'pending', 'blocked', 'in_progress'))
-        or (unique_while = 'queued' and state in ('scheduled', 'pending', 'blocked')))
+        or (finished_at is null and (unique_while = 'live' or state <> 'in_progress')))
    and id <> :except
  order by id
  limit 1;
