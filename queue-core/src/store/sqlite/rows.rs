@@ -6,30 +6,34 @@
 use crate::{
     attempt::{Attempt, ResourceUsage, Started},
     clock::{BootId, Timestamp},
-    job::{Job, JobBody, JobId},
+    job::{Job, JobBody, JobId, UniqueWhile},
     lease::{Epoch, Holder},
+    raw_text::RawText,
     worker::{Shortage, WorkerId},
 };
-use rusqlite::{Row, types::Type};
+use rusqlite::{Row, RowIndex, types::Type};
 use std::{error::Error, str::FromStr};
 
 /// A word of one of our enums.
-pub(super) fn word<T>(row: &Row<'_>, column: &str) -> rusqlite::Result<T>
+pub(super) fn word<T>(row: &Row<'_>, column: impl RowIndex + Copy) -> rusqlite::Result<T>
 where
     T: FromStr,
     T::Err: Error + Send + Sync + 'static,
 {
-    let index = row.as_ref().column_index(column)?;
+    let index = column.idx(row.as_ref())?;
     parse(index, &row.get::<_, String>(index)?)
 }
 
 /// A word of one of our enums, where there is one.
-pub(super) fn optional_word<T>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>>
+pub(super) fn optional_word<T>(
+    row: &Row<'_>,
+    column: impl RowIndex + Copy,
+) -> rusqlite::Result<Option<T>>
 where
     T: FromStr,
     T::Err: Error + Send + Sync + 'static,
 {
-    let index = row.as_ref().column_index(column)?;
+    let index = column.idx(row.as_ref())?;
     row.get::<_, Option<String>>(index)?
         .map(|text| parse(index, &text))
         .transpose()
@@ -48,87 +52,116 @@ where
 /// JSON in a column that only this engine writes.
 pub(super) fn json<T: serde::de::DeserializeOwned>(
     row: &Row<'_>,
-    column: &str,
+    column: impl RowIndex + Copy,
 ) -> rusqlite::Result<T> {
-    let index = row.as_ref().column_index(column)?;
+    let index = column.idx(row.as_ref())?;
     serde_json::from_str(&row.get::<_, String>(index)?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error))
     })
 }
 
 /// A moment.
-pub(super) fn at(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+pub(super) fn at(row: &Row<'_>, column: impl RowIndex + Copy) -> rusqlite::Result<Timestamp> {
     row.get(column).map(Timestamp::from_millis)
 }
 
 /// A moment, where there is one.
-pub(super) fn optional_at(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn optional_at(
+    row: &Row<'_>,
+    column: impl RowIndex + Copy,
+) -> rusqlite::Result<Option<Timestamp>> {
     Ok(row
         .get::<_, Option<i64>>(column)?
         .map(Timestamp::from_millis))
 }
 
-/// The narrow row of a job, with the limits, gates, ways and budgets of its lane.
+/// The places of the columns of a row, one after the other in the order of its statement: a name is
+/// looked for among all columns each time, which costs more than the reading. A debug build makes sure
+/// that the column has that name.
+fn in_order<'r>(row: &'r Row<'_>) -> impl FnMut(&str) -> usize + 'r {
+    let mut places = 0..;
+    move |column| {
+        let place = places.next().expect("a row has few columns");
+        debug_assert_eq!(row.as_ref().column_name(place), Ok(column));
+        place
+    }
+}
+
+/// The narrow row of a job, with the limits, gates, ways and budgets of its lane: of a statement that
+/// names the columns as `job_row` does.
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
-    let unique_key: Option<String> = row.get("unique_key")?;
-    let unique = match unique_key {
-        Some(key) => Some((key, word(row, "unique_while")?)),
-        None => None,
-    };
+    let mut next = in_order(row);
     Ok(Job {
-        id: JobId(row.get("id")?),
-        uid: row.get("uid")?,
-        queue: row.get("queue")?,
-        kind: row.get("kind")?,
-        name: row.get("name")?,
-        state: word(row, "state")?,
-        wait_reason: optional_word(row, "wait_reason")?,
-        class: optional_word(row, "class")?,
-        priority: row.get("priority")?,
-        position: row.get("position")?,
-        run_at: optional_at(row, "run_at")?,
-        attempt: row.get("attempt")?,
-        max_attempts: row.get("max_attempts")?,
-        stalls: row.get("stalls")?,
-        max_stalls: row.get("max_stalls")?,
-        backoff: word(row, "backoff")?,
-        epoch: Epoch(row.get("epoch")?),
-        holder: Holder(row.get("holder")?),
-        worker: row.get::<_, Option<i64>>("worker")?.map(WorkerId),
-        lease_expires_at: optional_at(row, "lease_expires_at")?,
-        unique,
-        concurrency_key: Some(row.get::<_, String>("concurrency_key")?)
+        id: JobId(row.get(next("id"))?),
+        uid: row.get(next("uid"))?,
+        queue: row.get(next("queue"))?,
+        kind: row.get(next("kind"))?,
+        name: row.get(next("name"))?,
+        state: word(row, next("state"))?,
+        wait_reason: optional_word(row, next("wait_reason"))?,
+        class: optional_word(row, next("class"))?,
+        priority: row.get(next("priority"))?,
+        position: row.get(next("position"))?,
+        run_at: optional_at(row, next("run_at"))?,
+        attempt: row.get(next("attempt"))?,
+        max_attempts: row.get(next("max_attempts"))?,
+        stalls: row.get(next("stalls"))?,
+        max_stalls: row.get(next("max_stalls"))?,
+        backoff: word(row, next("backoff"))?,
+        epoch: Epoch(row.get(next("epoch"))?),
+        holder: Holder(row.get(next("holder"))?),
+        worker: row.get::<_, Option<i64>>(next("worker"))?.map(WorkerId),
+        lease_expires_at: optional_at(row, next("lease_expires_at"))?,
+        unique: unique(row, next("unique_key"), next("unique_while"))?,
+        concurrency_key: Some(row.get::<_, String>(next("concurrency_key"))?)
             .filter(|key| !key.is_empty()),
-        directory: match row.get_ref("directory")?.as_str()? {
-            "" => None,
-            _ => Some(json(row, "directory")?),
-        },
-        limits: json(row, "limits")?,
-        gates: json(row, "gates")?,
-        ways: json(row, "ways")?,
-        way: row.get("way")?,
-        budgets: json(row, "budgets")?,
-        waiting_on: row.get("waiting_on")?,
-        held_at: optional_at(row, "held_at")?,
-        asked_at: optional_at(row, "asked_at")?,
-        cancel_requested_at: optional_at(row, "cancel_requested_at")?,
-        expires_at: optional_at(row, "expires_at")?,
-        created_at: at(row, "created_at")?,
-        finished_at: optional_at(row, "finished_at")?,
+        directory: directory(row, next("directory"))?,
+        limits: json(row, next("limits"))?,
+        gates: json(row, next("gates"))?,
+        ways: json(row, next("ways"))?,
+        way: row.get(next("way"))?,
+        budgets: json(row, next("budgets"))?,
+        waiting_on: row.get(next("waiting_on"))?,
+        held_at: optional_at(row, next("held_at"))?,
+        asked_at: optional_at(row, next("asked_at"))?,
+        cancel_requested_at: optional_at(row, next("cancel_requested_at"))?,
+        expires_at: optional_at(row, next("expires_at"))?,
+        created_at: at(row, next("created_at"))?,
+        finished_at: optional_at(row, next("finished_at"))?,
     })
+}
+
+fn unique(
+    row: &Row<'_>,
+    key: usize,
+    while_: usize,
+) -> rusqlite::Result<Option<(String, UniqueWhile)>> {
+    Ok(match row.get(key)? {
+        Some(key) => Some((key, word(row, while_)?)),
+        None => None,
+    })
+}
+
+fn directory(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<RawText>> {
+    match row.get_ref(column)?.as_str()? {
+        "" => Ok(None),
+        _ => json(row, column).map(Some),
+    }
 }
 
 /// What an attempt needs. A body that cannot be read is handed on as such: the job must fail, not
 /// the worker.
 pub(super) fn body(row: &Row<'_>) -> rusqlite::Result<JobBody> {
+    let mut next = in_order(row);
     let mut complaint = None;
-    let command = serde_json::from_str(&row.get::<_, String>("command")?)
+    let id = JobId(row.get(next("job"))?);
+    let command = serde_json::from_str(&row.get::<_, String>(next("command"))?)
         .map_err(|error| format!("its stored command cannot be read: {error}"));
-    let cwd = lenient(row, "cwd", &mut complaint)?;
-    let env = lenient(row, "env", &mut complaint)?;
-    let options = lenient(row, "options", &mut complaint)?;
+    let cwd = lenient(row, next("cwd"), "cwd", &mut complaint)?;
+    let env = lenient(row, next("env"), "env", &mut complaint)?;
+    let options = lenient(row, next("options"), "options", &mut complaint)?;
     Ok(JobBody {
-        id: JobId(row.get("job")?),
+        id,
         command: match complaint {
             Some(complaint) => Err(complaint),
             None => command,
@@ -137,26 +170,26 @@ pub(super) fn body(row: &Row<'_>) -> rusqlite::Result<JobBody> {
         env,
         options,
         result: row
-            .get::<_, Option<String>>("result")?
+            .get::<_, Option<String>>(next("result"))?
             .and_then(|text| serde_json::from_str(&text).ok()),
         answers: Vec::new(),
         origin: row
-            .get::<_, Option<String>>("origin")?
+            .get::<_, Option<String>>(next("origin"))?
             .and_then(|text| serde_json::from_str(&text).ok()),
     })
 }
 
 fn lenient<T: Default + serde::de::DeserializeOwned>(
     row: &Row<'_>,
+    place: usize,
     column: &str,
     complaint: &mut Option<String>,
 ) -> rusqlite::Result<T> {
-    Ok(
-        serde_json::from_str(&row.get::<_, String>(column)?).unwrap_or_else(|error| {
-            *complaint = Some(format!("its stored {column} cannot be read: {error}"));
-            T::default()
-        }),
-    )
+    let text: String = row.get(place)?;
+    Ok(serde_json::from_str(&text).unwrap_or_else(|error| {
+        *complaint = Some(format!("its stored {column} cannot be read: {error}"));
+        T::default()
+    }))
 }
 
 /// One try at a job, with the names of its workers.
