@@ -5,13 +5,13 @@
 -- wall clock has to do.
 select job.id, job.epoch, job.holder, job.attempt,
        job.lease_boot is not null and :boot is not null and job.lease_boot <> :boot as rebooted,
-       job.worker in (select value from json_each(:dead)) as died,
+       (:dead <> '[]' and job.worker in (select value from json_each(:dead))) as died,
        attempt.boot, attempt.pid, attempt.pid_started, attempt.started_at, attempt.log,
        attempt.unenforced
   from job
   left join attempt on attempt.job = job.id and attempt.epoch = job.epoch
  where job.state = 'in_progress'
-   and (job.worker in (select value from json_each(:dead))
+   and ((:dead <> '[]' and job.worker in (select value from json_each(:dead)))
         or case
              when job.lease_boot is not null and :boot is not null
              then job.lease_boot <> :boot or job.lease_until <= :mono
