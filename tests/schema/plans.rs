@@ -26,6 +26,7 @@ const HOT: &[&str] = &[
     "key_room",
     "lane_head",
     "lane_of",
+    "lane_to_reopen",
     "move_job",
     "next_instant",
     "open_lanes",

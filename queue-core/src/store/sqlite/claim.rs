@@ -76,7 +76,9 @@ pub(super) fn claim(
         keys.take(&lane.key);
         directories.take(&lane.directory);
         line.took(&lane);
-        if let Some(next) = head_of(tx, lane.id)? {
+        if claimed.len() < wanted.most
+            && let Some(next) = head_of(tx, lane.id)?
+        {
             lane.rank += next.queued_at - queued_at;
             lane.head = next.position;
             line.put_back(lane);

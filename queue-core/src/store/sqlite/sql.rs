@@ -84,6 +84,7 @@ statements! {
     LANE_HEAD = "lane_head",
     LANE_OF = "lane_of",
     LANE_OF_JOB = "lane_of_job",
+    LANE_TO_REOPEN = "lane_to_reopen",
     LANES_OF_QUEUE = "lanes_of_queue",
     LAST_ATTEMPT = "last_attempt",
     LAST_QUESTION = "last_question",
