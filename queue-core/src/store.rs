@@ -111,6 +111,15 @@ pub trait Store: Send + Sync {
     /// whose row cannot be read fails with class `bad_payload`, and the cycle goes on.
     fn cycle(&self, cycle: &Cycle, now: &Now) -> Result<Cycled>;
 
+    /// The same, but only if the store is free: where somebody else writes to it at this moment,
+    /// or makes it unusable for a while, the answer is `None` and nothing is written.
+    ///
+    /// It waits for no lock, neither of a process nor of a thread; it may wait for the disk. An
+    /// engine that cannot tell whether it would have to wait says `None`, always.
+    fn cycle_at_once(&self, _cycle: &Cycle, _now: &Now) -> Result<Option<Cycled>> {
+        Ok(None)
+    }
+
     /// Claims up to `most` jobs: those of highest priority first, and of these the oldest.
     ///
     /// Each claim raises the epoch and the holder, counts an attempt, and spends the tokens that

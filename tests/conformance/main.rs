@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failure is the answer")]
 
 mod archive;
+mod at_once;
 mod budgets;
 mod cancel;
 mod checkpoints;

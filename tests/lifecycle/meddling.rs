@@ -88,6 +88,11 @@ impl Store for Meddling {
         self.inner.cycle(cycle, now)
     }
 
+    fn cycle_at_once(&self, cycle: &Cycle, now: &Now) -> Result<Option<Cycled>> {
+        (self.before_cycle)(cycle)?;
+        self.inner.cycle_at_once(cycle, now)
+    }
+
     fn register_worker(&self, about: &NewWorker, now: &Now) -> Result<WorkerId> {
         (self.before_register)()?;
         self.inner.register_worker(about, now)

@@ -279,6 +279,25 @@ impl TestQueue {
         }
     }
 
+    // ── Others ──────────────────────────────────────────────────────────────────────────────
+
+    /// Does something while a program that knows nothing of queues writes to the store.
+    ///
+    /// # Panics
+    /// Where it cannot begin to.
+    pub fn while_another_writes<T>(&self, act: impl FnOnce() -> T) -> T {
+        match self.engine {
+            Engine::Sqlite => {
+                let other = rusqlite::Connection::open(self.file())
+                    .and_then(|other| other.execute_batch("begin immediate").map(|()| other))
+                    .expect("nobody else holds the lock");
+                let answer = act();
+                drop(other);
+                answer
+            }
+        }
+    }
+
     // ── Workers ─────────────────────────────────────────────────────────────────────────────
 
     /// The worker of this name, registered on its first mention.

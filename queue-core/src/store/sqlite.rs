@@ -232,13 +232,8 @@ impl SqliteStore {
         change: impl FnOnce(&Tx<'_>) -> Done<T> + Send + 'static,
     ) -> Result<T> {
         let now = now.clone();
-        self.writer.write(move |connection| {
-            let tx = Tx::new(connection, &now);
-            let answer = change(&tx)?;
-            tx.settle()?;
-            failpoint::hit("transaction.lanes_settled");
-            Ok(answer)
-        })
+        self.writer
+            .write(move |connection| settled(connection, &now, change))
     }
 
     /// Runs `change` for each of `jobs` in one transaction; one that is refused is undone alone.
@@ -255,6 +250,19 @@ impl SqliteStore {
                 .collect()
         })
     }
+}
+
+/// Makes a change, and then the lanes true that it touched.
+fn settled<T>(
+    connection: &rusqlite::Connection,
+    now: &Now,
+    change: impl FnOnce(&Tx<'_>) -> Done<T>,
+) -> Done<T> {
+    let tx = Tx::new(connection, now);
+    let answer = change(&tx)?;
+    tx.settle()?;
+    failpoint::hit("transaction.lanes_settled");
+    Ok(answer)
 }
 
 /// Runs one step of several; what a refused one has written so far is undone.
@@ -318,6 +326,11 @@ impl Store for SqliteStore {
     fn cycle(&self, cycle: &Cycle, now: &Now) -> Result<Cycled> {
         let cycle = cycle.clone();
         self.write(now, move |tx| cycle::run(tx, &cycle))
+    }
+
+    fn cycle_at_once(&self, cycle: &Cycle, now: &Now) -> Result<Option<Cycled>> {
+        self.writer
+            .write_at_once(|connection| settled(connection, now, |tx| cycle::run(tx, cycle)))
     }
 
     fn bodies(&self, jobs: &[JobId]) -> Result<Vec<JobBody>> {

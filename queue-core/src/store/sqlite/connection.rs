@@ -39,7 +39,7 @@ const LOG_KEPT: i64 = 16 << 20;
 pub(super) fn open(path: &Path, durability: Durability) -> Done<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_handler(Some(wait_for_lock))?;
+    wait_again(&connection);
     // Before any setting: the mode of the log is written into the file, and a file that is not
     // ours stays as it is.
     migrate::refuse_foreign(&connection, path)?;
@@ -49,8 +49,7 @@ pub(super) fn open(path: &Path, durability: Durability) -> Done<Connection> {
 
 /// Applies the settings to a connection and reads each back.
 pub(super) fn configure(connection: &Connection, path: &Path, durability: Durability) -> Done<()> {
-    // Not `busy_timeout`: SQLite's own ladder of sleeps starves a process among many writers.
-    connection.busy_handler(Some(wait_for_lock))?;
+    wait_again(connection);
     connection.set_prepared_statement_cache_capacity(128);
     // Otherwise a prepared statement is prepared again with almost every new value, to see whether
     // that value allows for a better plan. None of ours asks for it: plans are tested as they are.
@@ -109,6 +108,21 @@ fn as_text(value: rusqlite::types::Value) -> String {
         other => format!("{other:?}"),
     }
 }
+
+/// From now on the connection waits for nobody's lock, neither for that of a writer nor while
+/// another process checkpoints or recovers the log.
+pub(super) fn give_up_at_once(connection: &Connection) {
+    connection.busy_handler(Some(|_| false)).expect(NOTED);
+}
+
+/// From now on the connection waits for the locks it needs.
+pub(super) fn wait_again(connection: &Connection) {
+    // Not `busy_timeout`: SQLite's own ladder of sleeps starves a process among many writers.
+    connection.busy_handler(Some(wait_for_lock)).expect(NOTED);
+}
+
+/// Why the two above cannot fail (sqlite.org/c3ref/busy_handler.html).
+const NOTED: &str = "SQLite only notes which function to call";
 
 /// Called by SQLite when another process has the lock it needs; false gives up.
 ///

@@ -6,6 +6,7 @@
 //! undone without the others. Nobody is answered before the commit.
 
 use super::{
+    connection,
     fault::{Done, Fault, is_fatal, translate},
     files::Files,
     lock,
@@ -16,7 +17,7 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Mutex, TryLockError, mpsc},
 };
 
 /// The most changes that share a transaction: others wait for the lock meanwhile.
@@ -57,6 +58,19 @@ struct Request<T, F> {
     change: Option<F>,
     answer: Option<Done<T>>,
     reply: mpsc::SyncSender<crate::Result<T>>,
+}
+
+impl<T, F> Request<T, F> {
+    /// A request for `change`, and where its answer arrives.
+    fn of(change: F) -> (Box<Self>, mpsc::Receiver<crate::Result<T>>) {
+        let (reply, answer) = mpsc::sync_channel(1);
+        let request = Self {
+            change: Some(change),
+            answer: None,
+            reply,
+        };
+        (Box::new(request), answer)
+    }
 }
 
 impl<T, F> Change for Request<T, F>
@@ -123,12 +137,8 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Done<T> + Send + 'static,
     {
-        let (reply, answer) = mpsc::sync_channel(1);
-        lock(&self.inbox).push(Box::new(Request {
-            change: Some(change),
-            answer: None,
-            reply,
-        }));
+        let (request, answer) = Request::of(change);
+        lock(&self.inbox).push(request);
         let Ok(mut engine) = self.engine.lock() else {
             return Err(self.broken());
         };
@@ -139,6 +149,34 @@ impl Writer {
                 Err(mpsc::TryRecvError::Disconnected) => return Err(self.broken()),
                 Err(mpsc::TryRecvError::Empty) => engine.make(self.gathered()),
             }
+        }
+    }
+
+    /// Makes a change if nobody else has the connection, waits for it, or holds the store's write
+    /// lock at this moment. Otherwise nothing of it is written, and the answer is `None`.
+    pub(super) fn write_at_once<T, F>(&self, change: F) -> crate::Result<Option<T>>
+    where
+        T: Send,
+        F: FnOnce(&Connection) -> Done<T> + Send,
+    {
+        let mut engine = match self.engine.try_lock() {
+            Ok(engine) => engine,
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Poisoned(_)) => return Err(self.broken()),
+        };
+        // Who came before us is about to get the connection: it is their turn.
+        if !lock(&self.inbox).is_empty() {
+            return Ok(None);
+        }
+        let (request, answer) = Request::of(change);
+        connection::give_up_at_once(&engine.connection);
+        engine.make(vec![request]);
+        connection::wait_again(&engine.connection);
+        match answer.recv() {
+            // The write lock was not to be had: SQLite says so before anything is written.
+            Ok(Err(crate::Error::Store(StoreError::Busy { .. }))) => Ok(None),
+            Ok(answer) => answer.map(Some),
+            Err(mpsc::RecvError) => Err(self.broken()),
         }
     }
 
@@ -168,7 +206,7 @@ struct Engine {
 
 impl Engine {
     /// Makes the changes in one transaction, and answers each.
-    fn make(&mut self, mut batch: Vec<Box<dyn Change>>) {
+    fn make(&mut self, mut batch: Vec<Box<dyn Change + '_>>) {
         let failed = self.commit(&mut batch).err();
         if let Some(error) = failed.as_ref().filter(|error| is_fatal(error)) {
             tracing::error!(%error, "the store takes no more writes from this process");
@@ -182,7 +220,7 @@ impl Engine {
         }
     }
 
-    fn commit(&mut self, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
+    fn commit(&mut self, batch: &mut [Box<dyn Change + '_>]) -> Result<(), StoreError> {
         if let Some(stopped) = &self.stopped {
             return Err(stopped.clone());
         }
@@ -201,7 +239,7 @@ impl Engine {
         self.files.check()
     }
 
-    fn transact(&self, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
+    fn transact(&self, batch: &mut [Box<dyn Change + '_>]) -> Result<(), StoreError> {
         self.step("begin immediate")?;
         failpoint::hit("transaction.begun");
         let stands = match batch {
@@ -225,7 +263,7 @@ impl Engine {
     }
 
     /// Makes several changes; what those write that do not stand is undone.
-    fn make_each(&self, batch: &mut [Box<dyn Change>]) -> Result<bool, StoreError> {
+    fn make_each(&self, batch: &mut [Box<dyn Change + '_>]) -> Result<bool, StoreError> {
         for change in batch {
             self.step("savepoint change")?;
             match change.make(&self.connection, &self.path) {
@@ -288,6 +326,46 @@ mod tests {
         let sum = "select count(*), count(distinct x), sum(x % 3 = 0) from t";
         let sum = left.query_row(sum, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         assert_eq!(sum.unwrap(), (266, 266, 0));
+    }
+
+    #[test]
+    fn who_cannot_wait_is_sent_away_while_another_thread_writes_or_is_about_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("queue.db");
+        connection::create_file(&path).unwrap();
+        let own = connection::open(&path, Durability::Normal).unwrap();
+        own.execute_batch("create table t (x)").unwrap();
+        let wake = Arc::new(WakeFile::open(&directory.path().join("wake")).unwrap());
+        let writer = Writer::of(own, Files::of(&path), &path, wake);
+        let add = |number: i64| {
+            move |c: &Connection| Ok(c.execute("insert into t values (?)", [number])?)
+        };
+        std::thread::scope(|threads| {
+            let (has_it, begun) = mpsc::channel();
+            let (go_on, goes_on) = mpsc::channel::<()>();
+            let other = threads.spawn(|| {
+                writer.write(move |c| {
+                    has_it.send(()).unwrap();
+                    goes_on.recv().unwrap();
+                    add(1)(c)
+                })
+            });
+            begun.recv().unwrap();
+            assert_eq!(writer.write_at_once(add(10)).unwrap(), None);
+            go_on.send(()).unwrap();
+            other.join().unwrap().unwrap();
+        });
+        assert_eq!(writer.write_at_once(add(2)).unwrap(), Some(1));
+        let (early, answer) = Request::of(add(3));
+        lock(&writer.inbox).push(early);
+        assert_eq!(writer.write_at_once(add(10)).unwrap(), None);
+        writer.write(add(4)).unwrap();
+        assert_eq!(answer.recv().unwrap().unwrap(), 1);
+        let left = Connection::open(&path).unwrap();
+        let rows: String = left
+            .query_row("select group_concat(x) from t", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, "1,2,3,4");
     }
 
     #[test]
