@@ -2,6 +2,7 @@
 //!
 //! Attempts and recoveries run on threads of the pool and come back as messages; what they bring
 //! is gathered and told in one cycle, and the same cycle claims for the slots that became free.
+//! The loop never waits for a lock: a cycle that has to flies on a thread of the pool.
 //! What always holds: at most one cycle is under way; an outcome is kept until the store has taken
 //! it; whatever runs is in a slot; with nothing to do the loop sleeps until it is woken.
 
@@ -9,14 +10,17 @@ mod agenda;
 mod calling;
 mod flight;
 mod outbox;
+mod pace;
 mod reserve;
 mod returned;
 mod settle;
 mod shortage;
 mod slots;
+mod told;
 mod words;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,8 +32,9 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
 use self::agenda::Agenda;
-use self::flight::{Flight, Landed, Question};
+use self::flight::{Flight, Landed, Question, Stage};
 use self::outbox::Outbox;
+use self::pace::Pace;
 use self::returned::Found;
 pub(crate) use self::settle::is_final;
 use self::shortage::Shortage;
@@ -75,6 +80,7 @@ pub(crate) struct Dispatcher {
     orphans: HashMap<Fence, Adopted>,
     outbox: Outbox,
     agenda: Agenda,
+    pace: Pace,
     /// Read before the last look at the store.
     generation: u32,
     attempts: JoinSet<Concluded>,
@@ -134,6 +140,7 @@ impl Dispatcher {
             slots: Slots::default(),
             orphans: HashMap::new(),
             outbox: Outbox::default(),
+            pace: Pace::default(),
             attempts: JoinSet::new(),
             recoveries: JoinSet::new(),
             tasks: HashMap::new(),
@@ -182,11 +189,11 @@ impl Dispatcher {
         }
         self.obey(*level.borrow_and_update());
         self.take_all_that_ended();
-        self.do_what_is_due(now);
+        let has_landed = self.do_what_is_due(now)?;
         if self.is_finished()? {
             return Ok(false);
         }
-        if self.flight.is_none() && self.may_be_woken(now) {
+        if !has_landed && self.flight.is_none() && self.may_be_woken(now) {
             waker.arm(self.generation);
         }
         let next_at = self.agenda.next_at(self.flight.is_some());
@@ -194,7 +201,9 @@ impl Dispatcher {
         tokio::select! {
             Some(ended) = self.attempts.join_next_with_id() => self.take_attempt(ended),
             Some(ended) = self.recoveries.join_next_with_id() => self.take_recovery(ended),
-            landed = finished(&mut self.flight) => self.settle(landed)?,
+            landed = finished(&mut self.flight) => {
+                self.settle(landed.map_err(|error| WorkerError::Broken(error.to_string()))?)?;
+            }
             values = finished(&mut self.watching) => self.take_checkpoints(values),
             dead = finished(&mut self.probing) => self.take_dead(dead),
             found = finished(&mut self.measuring) => self.take_measure(found),
@@ -202,6 +211,8 @@ impl Dispatcher {
             // The sender lives as long as `self.stop`.
             _ = level.changed() => {}
             () = tokio::time::sleep_until(next_at) => {}
+            // A cycle was made here: there may be more to do, and what is ready beside it has its turn.
+            () = std::future::ready(()), if has_landed => {}
         }
         Ok(true)
     }
@@ -248,7 +259,8 @@ impl Dispatcher {
 
     // ── What is due ─────────────────────────────────────────────────────────────────────────
 
-    fn do_what_is_due(&mut self, now: Instant) {
+    /// Says whether a cycle came back meanwhile.
+    fn do_what_is_due(&mut self, now: Instant) -> Result<bool, WorkerError> {
         if self.agenda.is_record_due(now) {
             self.record_starts(now);
         }
@@ -268,13 +280,13 @@ impl Dispatcher {
             self.say_that_it_waits();
         }
         let has_news = !self.outbox.is_empty();
-        if self.flight.is_none() && self.agenda.is_cycle_due(now, has_news) {
-            self.begin_cycle(now);
-        }
+        let is_cycle_due = self.flight.is_none() && self.agenda.is_cycle_due(now, has_news);
+        let has_landed = is_cycle_due && self.begin_cycle(now)?;
         let is_idle = self.slots.is_empty() && self.flight.is_none();
         if self.agenda.is_tidy_due(now, is_idle) {
             self.tidy();
         }
+        Ok(has_landed)
     }
 
     /// Notes the processes that run for long enough to be worth a write of their own; shorter ones
@@ -353,8 +365,25 @@ impl Dispatcher {
         }));
     }
 
-    /// Sends one cycle off: all news, the heartbeat if it is due, and a claim for the free slots.
-    fn begin_cycle(&mut self, now: Instant) {
+    /// Begins a cycle, here as far as nothing has to be waited for. Says whether it is back already.
+    fn begin_cycle(&mut self, now: Instant) -> Result<bool, WorkerError> {
+        let flight = self.next_flight(now);
+        let stage = if self.failing.is_none() && self.pace.is_quick(now) {
+            // As a panic on a thread of the pool: what runs is ended before the worker is.
+            catch_unwind(AssertUnwindSafe(|| flight.at_once()))
+                .map_err(|_| WorkerError::Broken("a cycle panicked".to_owned()))?
+        } else {
+            Stage::Untold(flight)
+        };
+        if let Stage::Landed(landed) = stage {
+            return self.settle(landed).map(|()| true);
+        }
+        self.flight = Some(tokio::task::spawn_blocking(|| stage.land()));
+        Ok(false)
+    }
+
+    /// The next cycle: all news, the heartbeat if it is due, and a claim for the free slots.
+    fn next_flight(&mut self, now: Instant) -> Flight {
         let is_working = self.obeyed == StopLevel::Work && self.failing.is_none();
         let mut cycle = Cycle {
             lease_for: self.options.lease_for,
@@ -376,7 +405,7 @@ impl Dispatcher {
         self.agenda.cycle_began(now);
         self.flown_off_at = now;
         self.generation = self.store.generation();
-        let flight = Flight {
+        Flight {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             layout: Arc::clone(&self.layout),
@@ -385,8 +414,7 @@ impl Dispatcher {
             unread: self.slots.take_unread(),
             question: is_working.then(|| self.question()).flatten(),
             cycle,
-        };
-        self.flight = Some(tokio::task::spawn_blocking(|| flight.fly()));
+        }
     }
 
     /// What to claim. While the end of the one job that counts is told, nothing: it may be all.

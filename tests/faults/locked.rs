@@ -1,7 +1,7 @@
 //! A store whose write lock another program holds for longer than anybody should.
 
 use rusqlite::Connection;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, test_kill_process};
 use support::{Stopped, TestEnv, test_env, wait_until};
 
 /// The write lock, held by a program that knows nothing of queues, until it is dropped.
@@ -89,4 +89,40 @@ fn while_the_store_is_locked_jobs_go_on_and_what_became_of_them_is_told_once() {
     assert_eq!(said.matches("the store").count(), 2, "{said}");
     worker.signal(Signal::TERM);
     assert_eq!(worker.wait(), Stopped::Exited(0), "{}", worker.stderr());
+}
+
+#[test]
+fn a_busy_worker_obeys_two_signals_while_the_store_is_locked() {
+    // T06, S4
+    let env = test_env!();
+    let line = "echo $$ > pid; while :; do sleep 0.05; done";
+    let long = env.enqueue(&["--priority", "1", "--shell", line]);
+    let quick = "{\"argv\":[\"true\"]}\n".repeat(3_000);
+    env.qcli_with_input(&["enqueue", "--from-file", "-"], quick)
+        .ok();
+    let mut worker = env.spawn_worker(&["-j", "2", "--direct"]);
+    wait_until("it is in the midst of work", || {
+        env.read("pid").ends_with('\n') && worker.stderr().matches("completed").count() > 10
+    });
+
+    let lock = hold_lock(&env);
+    let says = |what: &str| wait_until(what, || worker.stderr().contains(what));
+    says("the store does not answer");
+    worker.signal(Signal::TERM);
+    says("stopping: ");
+    worker.signal(Signal::TERM);
+    says("stopping now");
+    let pid = Pid::from_raw(env.read("pid").trim().parse().unwrap()).unwrap();
+    wait_until("its job is stopped", || test_kill_process(pid).is_err());
+    assert_eq!(env.state(long), "in_progress", "nobody could be told");
+    drop(lock);
+
+    assert_eq!(worker.wait(), Stopped::Exited(0), "{}", worker.stderr());
+    assert_eq!(env.state(long), "pending", "handed back");
+    let said = worker.stderr();
+    assert_eq!(
+        said.matches("the store does not answer").count(),
+        1,
+        "{said}"
+    );
 }

@@ -1,22 +1,22 @@
-//! One cycle on a thread of the pool: the transaction, then the bodies of what it claimed.
+//! One cycle on its way: what there is to say, how far it is, and what comes back.
 //!
-//! The dispatcher sends it off with all that is to be said and gets everything back. What always
-//! holds: whatever could not be told or read comes back whole, to be tried again.
+//! The dispatcher makes it with all that is to be said and gets everything back. Each stage may be
+//! passed on the event loop's thread as long as nothing has to be waited for, and on one of the pool
+//! otherwise. What always holds: whatever could not be told or read comes back whole, to be tried
+//! again.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use queue_core::attempt::Report;
-use queue_core::job::{Command, JobBody, PROCESS};
-use queue_core::proof::{Proof, unproven};
+use queue_core::job::JobBody;
 use queue_core::store::{Claimed, Cycle, Cycled};
-use queue_core::{Clock, Error, Fence, JobId, State, Store, failpoint};
+use queue_core::{Clock, Error, Fence, JobId, Store};
 
-use super::calling::{self, Called};
+use super::told::Told;
 use crate::agent::bill::Earlier;
 use crate::agent::call::Call;
-use crate::agent::ways;
 use crate::layout::Layout;
 use crate::spares::Spares;
 
@@ -32,7 +32,28 @@ pub(super) enum Question {
     HasEnded(JobId),
 }
 
-/// A cycle on its way.
+/// How far a cycle is.
+pub(super) enum Stage {
+    /// The store has not been told.
+    Untold(Flight),
+    /// The store has answered, and what it needs afterwards may take long.
+    Told(Told),
+    /// It is back.
+    Landed(Landed),
+}
+
+impl Stage {
+    /// Goes on to the end, however long that takes.
+    pub(super) fn land(self) -> Landed {
+        match self {
+            Self::Untold(flight) => flight.tell().land(),
+            Self::Told(told) => told.land(),
+            Self::Landed(landed) => landed,
+        }
+    }
+}
+
+/// A cycle that is about to be made.
 pub(super) struct Flight {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
@@ -50,6 +71,8 @@ pub(super) struct Flight {
 pub(super) struct Landed {
     /// Before the transaction: leases that it gave or extended run from no earlier moment.
     pub(super) began: Instant,
+    /// How long all of it took, without the ways between threads.
+    pub(super) took: Duration,
     pub(super) cycle: Cycle,
     pub(super) result: Result<Cycled, Error>,
     /// Ready to run.
@@ -80,7 +103,7 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    fn new(
+    pub(super) fn new(
         claimed: Claimed,
         body: Option<JobBody>,
         call: Option<Box<Call>>,
@@ -98,181 +121,27 @@ impl Ready {
 }
 
 impl Flight {
-    pub(super) fn fly(mut self) -> Landed {
+    /// Goes as far as it can without waiting for anybody: not at all while somebody else has the
+    /// store, and no further than the transaction where more is to be done than to read and to start.
+    pub(super) fn at_once(self) -> Stage {
         let began = Instant::now();
-        let mut result = self.store.cycle(&self.cycle, &self.clock.now());
-        let generation = self.store.generation();
-        let mut claimed = std::mem::take(&mut self.unread);
-        let mut is_done = false;
-        let mut orphan_bodies = Vec::new();
-        let mut taken_over = Vec::new();
-        if let Ok(cycled) = &mut result {
-            claimed.append(&mut cycled.claimed);
-            for (fence, _) in &cycled.finished {
-                failpoint::hit("settle.committed");
-                self.spares.take_back(fence.job, fence.epoch);
-                failpoint::hit("settle.cleared");
-            }
-            for (job, epoch) in &cycled.forgotten {
-                self.layout.remove_log(*job, *epoch);
-            }
-            is_done = self.ask(claimed.is_empty());
-            let orphans: Vec<JobId> = cycled.orphans.iter().map(|one| one.lease.job()).collect();
-            if !orphans.is_empty() {
-                failpoint::hit("adopt.claimed");
-                // What cannot be read now is adopted anew once its lease has run out.
-                let bodies = self.store.bodies(&orphans).unwrap_or_default();
-                orphan_bodies = (bodies.into_iter())
-                    .map(|body| self.as_it_runs(body))
-                    .collect();
-            }
-            taken_over.extend(cycled.lost.iter().filter(|fence| self.is_taken_over(fence)));
-        }
-        let (ready, unread, body_error) = if result.is_ok() {
-            self.read(claimed, generation)
+        let answer = self.store.cycle_at_once(&self.cycle, &self.clock.now());
+        let Some(result) = answer.transpose() else {
+            return Stage::Untold(self);
+        };
+        let told = Told::of(self, began, result);
+        if told.may_take_long() {
+            Stage::Told(told)
         } else {
-            (Vec::new(), claimed, None)
-        };
-        Landed {
-            began,
-            cycle: self.cycle,
-            result,
-            ready,
-            unread,
-            body_error,
-            orphan_bodies,
-            taken_over,
-            is_done,
+            Stage::Landed(told.land())
         }
     }
 
-    fn read(
-        &self,
-        claimed: Vec<Claimed>,
-        generation: u32,
-    ) -> (Vec<Ready>, Vec<Claimed>, Option<Error>) {
-        if claimed.is_empty() {
-            return (Vec::new(), claimed, None);
-        }
-        let jobs: Vec<JobId> = claimed.iter().map(|one| one.lease.job()).collect();
-        let mut bodies = match self.store.bodies(&jobs) {
-            Ok(bodies) => bodies,
-            Err(error) => return (Vec::new(), claimed, Some(error)),
-        };
-        let (mut ready, mut unread, mut failure) = (Vec::new(), Vec::new(), None);
-        for claimed in claimed {
-            let job = claimed.lease.job();
-            let found = bodies.iter().position(|body| body.id == job);
-            let mut body = found.map(|at| bodies.swap_remove(at));
-            let instead_of = body
-                .as_mut()
-                .and_then(|body| ways::choose(body, claimed.way.as_deref()));
-            let called = self.call(&claimed, body.as_ref(), instead_of.as_deref());
-            match called.and_then(|called| Ok((called, self.complaint(body.as_ref())?))) {
-                Ok((Called::Ready(call), complaint)) => ready.push(Ready {
-                    complaint,
-                    ..Ready::new(claimed, body, call, None)
-                }),
-                Ok((Called::Ended(report), _)) => {
-                    ready.push(Ready::new(claimed, body, None, Some(report)));
-                }
-                Ok((Called::Lost, _)) => {}
-                Err(error) => {
-                    failure = Some(error);
-                    unread.push(claimed);
-                }
-            }
-        }
-        // Somebody wrote since our transaction: it may have been a cancel. Our own notes count too.
-        if self.store.generation() != generation {
-            for ready in &mut ready {
-                ready.is_cancelled = self.is_cancelled(ready.claimed.lease.job());
-            }
-        }
-        (ready, unread, failure)
-    }
-
-    fn call(
-        &self,
-        claimed: &Claimed,
-        body: Option<&JobBody>,
-        instead_of: Option<&str>,
-    ) -> Result<Called, Error> {
-        let Some(body) = body else {
-            return Ok(Called::Ready(None));
-        };
-        let config = self.config.as_deref();
-        calling::call(
-            &*self.store,
-            &*self.clock,
-            config,
-            claimed,
-            body,
-            instead_of,
-        )
-    }
-
-    /// What said no to the last attempt of a job that had something to prove.
-    fn complaint(&self, body: Option<&JobBody>) -> Result<Option<String>, Error> {
-        let Some(body) = body.filter(|body| !body.options.proof.is_empty()) else {
-            return Ok(None);
-        };
-        let detail = self.store.detail(body.id, &self.clock.now())?;
-        Ok(unproven(&detail.attempts).and_then(Proof::complaint))
-    }
-
-    /// What an adopted job runs now, and what its attempt goes on from, where it calls an agent.
-    fn as_it_runs(&self, mut body: JobBody) -> (JobBody, Earlier) {
-        let calls = matches!(body.command, Ok(Command::Agent(_))) || body.options.agent.is_some();
-        let detail = calls.then(|| self.store.detail(body.id, &self.clock.now()));
-        let Some(Ok(detail)) = detail else {
-            return (body, Earlier::default());
-        };
-        let job = &detail.summary.job;
-        ways::choose(&mut body, job.way.as_deref());
-        let earlier = match Call::of(&body, self.config.as_deref()) {
-            Ok(Some(call)) => {
-                let (attempts, epoch) = (&detail.attempts, job.epoch);
-                calling::earlier(&*self.store, &call, attempts, body.id, epoch).unwrap_or_default()
-            }
-            _ => Earlier::default(),
-        };
-        (body, earlier)
-    }
-
-    /// Whether the process tree of a lost fence still is the one that runs the job.
-    fn is_taken_over(&self, fence: &Fence) -> bool {
-        let found = self.store.job(fence.job);
-        found.is_ok_and(|job| job.state == State::InProgress && job.epoch == fence.epoch)
-    }
-
-    fn is_cancelled(&self, job: JobId) -> bool {
-        let found = self.store.job(job);
-        found.is_ok_and(|job| job.cancel_requested_at.is_some())
-    }
-
-    /// The answer; a store that fails to give it has not said yes. Who has just claimed something
-    /// need not ask whether there is anything to do.
-    fn ask(&self, is_idle: bool) -> bool {
-        match &self.question {
-            None => false,
-            Some(Question::IsDrained { .. }) if !is_idle => false,
-            Some(Question::HasEnded(job)) => match self.store.job(*job) {
-                Ok(job) => job.state.is_ended(),
-                Err(error) => matches!(error, Error::JobNotFound(_)),
-            },
-            Some(Question::IsDrained {
-                queues,
-                scheduled_too,
-            }) => self
-                .store
-                .outlook(queues, PROCESS, &self.clock.now())
-                .is_ok_and(|outlook| {
-                    outlook.pending == 0
-                        && outlook.in_progress == 0
-                        && !(*scheduled_too && outlook.scheduled > 0)
-                }),
-        }
+    /// Makes the transaction, and waits for the store as long as need be.
+    fn tell(self) -> Told {
+        let began = Instant::now();
+        let result = self.store.cycle(&self.cycle, &self.clock.now());
+        Told::of(self, began, result)
     }
 }
 
@@ -324,7 +193,14 @@ mod tests {
                 unread: Vec::new(),
                 question: None,
             };
-            let fence = flight.fly().ready.pop().unwrap().claimed.lease.fence();
+            let fence = Stage::Untold(flight)
+                .land()
+                .ready
+                .pop()
+                .unwrap()
+                .claimed
+                .lease
+                .fence();
             fs::write(layout.log(job, fence.epoch), "x").unwrap();
             ended.push((fence, Report::new(Outcome::HandedBack, clock.now().wall)));
         }

@@ -9,7 +9,6 @@ use queue_core::attempt::{Finished, Orphan, Started};
 use queue_core::job::JobBody;
 use queue_core::store::{Claimed, Cycle, Cycled};
 use queue_core::{Error, Fence, StoreError, Timestamp};
-use tokio::task::JoinError;
 
 use super::flight::{Landed, Ready};
 use super::returned::Found;
@@ -36,8 +35,8 @@ const SLOW: Duration = Duration::from_secs(5);
 
 impl Dispatcher {
     /// Takes in what came of a cycle.
-    pub(super) fn settle(&mut self, landed: Result<Landed, JoinError>) -> Result<(), WorkerError> {
-        let landed = landed.map_err(|error| WorkerError::Broken(error.to_string()))?;
+    pub(super) fn settle(&mut self, landed: Landed) -> Result<(), WorkerError> {
+        self.pace.note(landed.took, Instant::now());
         let mut unread = landed.unread;
         let until = self.held_until(landed.began);
         match landed.result {
