@@ -170,8 +170,8 @@ create index job_pending on job (lane, position) where state = 'pending';
 create index job_lane on job (lane, finished_at);
 -- What has fallen due?
 create index job_due on job (run_at) where state = 'scheduled';
--- What runs, in which queue? Few rows: as many as there are slots.
-create index job_running on job (queue) where state = 'in_progress';
+-- What runs, and whose lease runs out first? Few rows: as many as there are slots.
+create index job_running on job (lease_expires_at) where state = 'in_progress';
 -- Who takes the places of a concurrency key?
 create index job_key on job (concurrency_key)
   where state = 'in_progress' and concurrency_key <> '';
