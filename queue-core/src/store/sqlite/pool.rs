@@ -1,7 +1,9 @@
 //! The readers: a small pool of connections that never write.
 //!
 //! Connections are opened when they are first needed. A query that runs too long is interrupted,
-//! so that one caller cannot keep a snapshot, and with it the write-ahead log, for ever.
+//! so that one caller cannot keep a snapshot, and with it the write-ahead log, for ever. What always
+//! holds: when the pool is gone, its connections are closed, so that the last one of a store
+//! takes the write-ahead log away.
 
 use super::{
     Durability, connection,
@@ -9,10 +11,15 @@ use super::{
     files::Files,
 };
 use crate::error::StoreError;
+use r2d2::PooledConnection;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags};
 use std::{
     path::{Path, PathBuf},
+    sync::{
+        Mutex,
+        mpsc::{self, Receiver, SyncSender},
+    },
     time::{Duration, Instant},
 };
 
@@ -25,8 +32,21 @@ const OPENED_WITHIN: Duration = Duration::from_secs(5);
 /// How long a caller waits for others to be done reading.
 const WAIT: Duration = Duration::from_secs(30);
 
+/// How long connections may take to be closed.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+
+/// What goes with a connection, right after that is closed.
+#[derive(Clone)]
+struct Open {
+    _until_dropped: SyncSender<()>,
+}
+
 pub(super) struct Readers {
-    pool: r2d2::Pool<SqliteConnectionManager>,
+    /// There until this is dropped.
+    pool: Option<r2d2::Pool<SqliteConnectionManager>>,
+    /// There as long as a connection is open: each has a copy, and this is the first.
+    open: Option<Open>,
+    closed: Mutex<Receiver<()>>,
     files: Files,
     path: PathBuf,
     query_timeout: Duration,
@@ -53,8 +73,13 @@ impl Readers {
             .idle_timeout(None)
             .connection_timeout(OPENED_WITHIN)
             .build_unchecked(manager);
+        let (open, closed) = mpsc::sync_channel(0);
         Self {
-            pool,
+            pool: Some(pool),
+            open: Some(Open {
+                _until_dropped: open,
+            }),
+            closed: Mutex::new(closed),
             files,
             path: path.to_path_buf(),
             query_timeout,
@@ -85,23 +110,27 @@ impl Readers {
 
     /// A connection of the pool. While all of them are busy it waits longer than for one that
     /// cannot be opened.
-    fn connection(&self) -> crate::Result<r2d2::PooledConnection<SqliteConnectionManager>> {
-        let is_busy = || self.pool.state().connections >= self.pool.max_size();
-        let answer = match self.pool.get_timeout(self.wait.min(OPENED_WITHIN)) {
-            Err(_) if is_busy() => self
-                .pool
-                .get_timeout(self.wait.saturating_sub(OPENED_WITHIN)),
+    fn connection(&self) -> crate::Result<PooledConnection<SqliteConnectionManager>> {
+        let pool = self.pool.as_ref().expect("it is there until the end");
+        let is_busy = || pool.state().connections >= pool.max_size();
+        let answer = match pool.get_timeout(self.wait.min(OPENED_WITHIN)) {
+            Err(_) if is_busy() => pool.get_timeout(self.wait.saturating_sub(OPENED_WITHIN)),
             answer => answer,
         };
-        answer.map_err(|error| {
+        let mut connection = answer.map_err(|error| {
             let path = self.path.clone();
             if is_busy() {
                 let waited = self.wait;
-                return StoreError::Busy { path, waited }.into();
+                return crate::Error::from(StoreError::Busy { path, waited });
             }
             let detail = error.to_string();
-            StoreError::CannotOpen { path, detail }.into()
-        })
+            crate::Error::from(StoreError::CannotOpen { path, detail })
+        })?;
+        let extensions = PooledConnection::extensions_mut(&mut connection);
+        if extensions.get::<Open>().is_none() {
+            extensions.insert(self.open.clone().expect("it is there until the end"));
+        }
+        Ok(connection)
     }
 
     fn told<T>(&self, done: Done<T>) -> crate::Result<T> {
@@ -117,6 +146,17 @@ impl Readers {
             }
             fault => fault.told(&self.path),
         })
+    }
+}
+
+impl Drop for Readers {
+    /// A thread of the pool that has just opened a connection may hold the pool a little longer than
+    /// we do. Were the process to end before that, the connection would not be closed.
+    fn drop(&mut self) {
+        drop(self.pool.take());
+        drop(self.open.take());
+        // Nothing is ever sent: it ends when the last connection is closed.
+        let _ = super::lock(&self.closed).recv_timeout(CLOSED_WITHIN);
     }
 }
 
@@ -136,7 +176,9 @@ fn engine_error(fault: Fault) -> rusqlite::Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{OpenOptions, SqliteStore};
     use super::*;
+    use crate::store::Store;
 
     #[test]
     fn a_query_that_hangs_is_ended_and_the_next_one_runs() {
@@ -158,6 +200,18 @@ mod tests {
                 .unwrap(),
             7
         );
+    }
+
+    #[test]
+    fn who_closes_a_store_leaves_no_log_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("queue.db");
+        for _ in 0..200 {
+            let store = SqliteStore::open(&path, &OpenOptions::default()).unwrap();
+            assert!(store.queues().unwrap().is_empty());
+            drop(store);
+            assert!(!directory.path().join("queue.db-wal").exists());
+        }
     }
 
     #[test]
