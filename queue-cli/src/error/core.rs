@@ -180,7 +180,7 @@ fn store_hint(error: &StoreError) -> String {
         }
         StoreError::Corrupt { path, .. } | StoreError::Io { path, .. } => format!(
             "keep the file as it is; `qcli --db {} doctor` says what can be read, and a file that `qcli backup` \
-             wrote can take its place",
+             wrote can take its place, with `-wal` and `-shm` beside it moved away too",
             shell(path)
         ),
         StoreError::ReadOnly(path) | StoreError::PermissionDenied(path) => format!(
