@@ -379,7 +379,7 @@ create table gate (
   probe_epoch  integer,
   probe_holder integer,
   probe_since  integer,
-  stagger_ms   integer not null default 0 check (stagger_ms >= 0),
+  stagger_ms   integer check (stagger_ms >= 0), -- not set until somebody says it
   last_start   integer,
   passed_at    integer,
   failures     text not null default '[]',  -- JSON array of {job, at}

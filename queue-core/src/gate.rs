@@ -117,8 +117,9 @@ impl GateReason {
 pub struct Gate {
     /// Open, closed, or trying.
     pub stand: Stand,
-    /// How far apart starts through it are, at least.
-    pub stagger: Duration,
+    /// How far apart starts through it are, at least, where somebody has said it: they may have said
+    /// that nothing keeps them apart.
+    pub stagger: Option<Duration>,
     /// The last start through it, where that matters to the next one.
     pub last_start: Option<Timestamp>,
     /// When a probe was last let through.
@@ -252,6 +253,11 @@ impl Gate {
         matches!(&self.stand, Stand::Closed(Closing { until: None, .. }))
     }
 
+    /// How far apart starts through it are, at least.
+    pub fn stagger(&self) -> Duration {
+        self.stagger.unwrap_or_default()
+    }
+
     // ── Starts ──────────────────────────────────────────────────────────────────────────────
 
     /// Whether one more job may start through it.
@@ -301,9 +307,9 @@ impl Gate {
             .passed_at
             .is_some_and(|at| at <= now && now.since(at) < RELEASE_FOR);
         if is_fresh {
-            self.stagger.max(RELEASE_GAP)
+            self.stagger().max(RELEASE_GAP)
         } else {
-            self.stagger
+            self.stagger()
         }
     }
 
@@ -442,7 +448,7 @@ impl Gate {
         });
     }
 
-    /// A person opens it: all that was known is forgotten.
+    /// A person opens it: all that was known is forgotten, but not what was set.
     pub fn open(&mut self) {
         self.stand = Stand::Open;
         self.last_start = None;

@@ -366,7 +366,8 @@ pub trait Store: Send + Sync {
     /// [`EX_TEMPFAIL`](crate::gate::EX_TEMPFAIL) it ends as limited by that gate.
     fn report_limit(&self, name: &GateName, met: &Met, now: &Now) -> Result<GateStatus>;
 
-    /// Sets how far apart jobs start that pass a gate.
+    /// Sets how far apart jobs start that pass a gate. That it is nothing is kept too, whatever
+    /// closes and opens the gate.
     fn set_gate(&self, name: &GateName, stagger: Duration, now: &Now) -> Result<GateStatus>;
 
     /// All gates that somebody closed or set, or that jobs pass which have not ended, by name.

@@ -50,6 +50,29 @@ fn a_person_closes_a_gate_and_opens_it_and_why_says_how() {
     assert_eq!(env.state(through), "completed");
 }
 
+/// What comes with an agent counts where nobody says otherwise, and "none" is otherwise.
+#[test]
+fn a_stagger_that_a_person_switched_off_stays_off() {
+    let env = support::test_env!();
+    let ask = || env.enqueue(&["--agent", "claude", "--prompt", "x"]);
+    let stagger = || gate(&env, "claude")["stagger_ms"].clone();
+    // Closed before its first job comes, which says nothing of a stagger.
+    env.qcli(&["gate", "close", "claude"]).ok();
+    assert_eq!(stagger(), 0);
+    ask();
+    assert_eq!(stagger(), 2_000);
+    let off = ["gate", "set", "claude", "--stagger", "0s"];
+    assert_eq!(env.json(&off)["stagger_ms"], 0);
+    env.qcli(&["gate", "open", "claude"]).ok();
+    env.qcli(&["cancel", "--all"]).ok();
+    env.qcli(&["gate", "close", "claude"]).ok();
+    env.qcli(&["gate", "open", "claude"])
+        .ok()
+        .says("gate claude is open");
+    ask();
+    assert_eq!(stagger(), 0, "as the person said");
+}
+
 #[test]
 fn a_gate_that_nobody_knows_and_a_name_that_is_none_are_refused() {
     let env = support::test_env!();

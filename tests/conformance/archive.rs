@@ -213,7 +213,7 @@ fn with_settings() -> TestQueue {
 fn stagger(q: &TestQueue) -> Option<Duration> {
     let gates = q.store().gates().unwrap();
     assert!(gates.iter().all(|one| one.gate.closing().is_none()));
-    gates.first().map(|one| one.gate.stagger)
+    gates.first().and_then(|one| one.gate.stagger)
 }
 
 fn results(settings: &[ImportedSettings]) -> Vec<(Shared, &str, SettingsResult)> {
@@ -253,6 +253,26 @@ fn the_settings_that_jobs_use_go_along_and_no_others() {
     let again = new.store().import(export(&old), &new.now()).unwrap();
     assert_eq!(again.settings, [], "nothing was added, so nothing is used");
     new.examine();
+}
+
+#[test]
+fn that_nothing_keeps_the_jobs_of_a_gate_apart_is_a_setting_too() {
+    let (old, new) = (with_settings(), TestQueue::new());
+    let gate = "claude".parse().unwrap();
+    let none = Duration::ZERO;
+    old.store().set_gate(&gate, none, &old.now()).unwrap();
+    let gates_of = |answers: &[ImportedSettings]| {
+        let gates = answers.iter().filter(|one| one.of == Shared::Gate);
+        gates.map(|one| one.result).collect::<Vec<_>>()
+    };
+    let brought = new.store().import(export(&old), &new.now()).unwrap();
+    assert_eq!(gates_of(&brought.settings), [SettingsResult::Added]);
+    assert_eq!(stagger(&new), Some(none));
+    let other = with_settings();
+    other.store().open_gate(&gate, &other.now()).unwrap();
+    let brought = new.store().import(export(&other), &new.now()).unwrap();
+    assert_eq!(gates_of(&brought.settings), [SettingsResult::Kept]);
+    assert_eq!(stagger(&new), Some(none), "it was set here");
 }
 
 #[test]

@@ -384,6 +384,31 @@ fn starts_through_one_gate_are_as_far_apart_as_it_says() {
     assert_eq!(q.claim_order("a", 9), jobs[1..2]);
 }
 
+/// Said and unsaid are told apart: whoever has a default of their own asks which it is.
+#[test]
+fn a_stagger_that_was_set_outlives_closing_and_opening_be_it_none() {
+    let q = TestQueue::new();
+    let (name, untold) = (named("claude"), named("codex"));
+    let close = CloseGate {
+        until: None,
+        why: None,
+        by: "a person".to_owned(),
+    };
+    for stagger in [Duration::ZERO, SECOND] {
+        q.store().set_gate(&name, stagger, &q.now()).unwrap();
+        assert_eq!(gate(&q, "claude").gate.stagger, Some(stagger));
+        q.store().close_gate(&name, &close, &q.now()).unwrap();
+        q.store().open_gate(&name, &q.now()).unwrap();
+        assert_eq!(gate(&q, "claude").gate.stagger, Some(stagger));
+    }
+    q.store().close_gate(&untold, &close, &q.now()).unwrap();
+    assert_eq!(gate(&q, "codex").gate.stagger, None);
+    q.store().open_gate(&untold, &q.now()).unwrap();
+    let gates = q.store().gates().unwrap();
+    assert_eq!(gates.len(), 1, "of the other nothing is kept: {gates:?}");
+    q.examine();
+}
+
 #[test]
 fn a_job_waits_for_the_last_of_its_gates() {
     let q = TestQueue::new();

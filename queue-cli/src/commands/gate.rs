@@ -167,10 +167,10 @@ fn say(context: &mut Context, status: &GateStatus) -> Result<(), CliError> {
             ),
             None => format!("gate {name} is closed until `qcli gate open {name}`"),
         },
-        None if gate.stagger.is_zero() => format!("gate {name} is open"),
+        None if gate.stagger().is_zero() => format!("gate {name} is open"),
         None => format!(
             "gate {name} is open, and jobs start {} apart",
-            format_duration(gate.stagger)
+            format_duration(gate.stagger())
         ),
     };
     context.out.note(words);
@@ -191,7 +191,7 @@ pub(super) fn gate_json(status: &GateStatus, now: Timestamp) -> Value {
         "set_by": closing.map(|closing| closing.set_by.as_str()),
         "tries": closing.map(|closing| closing.tries),
         "probe": gate.probe().map(|probe| probe.job),
-        "stagger_ms": u64::try_from(gate.stagger.as_millis()).unwrap_or(u64::MAX),
+        "stagger_ms": u64::try_from(gate.stagger().as_millis()).unwrap_or(u64::MAX),
         "waiting": status.waiting,
     })
 }

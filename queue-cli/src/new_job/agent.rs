@@ -232,7 +232,7 @@ pub(crate) fn keep_apart<'a>(
     agents: &Agents,
     now: &Now,
 ) -> Result<(), CliError> {
-    let mut known: Option<Vec<GateName>> = None;
+    let mut told: Option<Vec<GateName>> = None;
     for job in jobs {
         for name in names(job) {
             let Ok(adapter) = agents.get(name) else {
@@ -242,19 +242,26 @@ pub(crate) fn keep_apart<'a>(
                 |gate: &&GateName| gate.as_str().split('/').next() == Some(name.as_str());
             let of_ways = job.ways.iter().flat_map(|way| &way.gates);
             for gate in job.gates.iter().chain(of_ways).filter(is_of_account) {
-                if known.is_none() {
-                    known = Some(store.gates()?.into_iter().map(|gate| gate.name).collect());
-                }
-                let known = known.get_or_insert_default();
+                let told = match &mut told {
+                    Some(told) => told,
+                    None => told.insert(gates_with_a_stagger(store)?),
+                };
                 let is_models = gate.as_str().split('/').count() > 2;
-                if !adapter.stagger.is_zero() && !is_models && !known.contains(gate) {
+                if !adapter.stagger.is_zero() && !is_models && !told.contains(gate) {
                     store.set_gate(gate, adapter.stagger, now)?;
-                    known.push(gate.clone());
+                    told.push(gate.clone());
                 }
             }
         }
     }
     Ok(())
+}
+
+/// The gates of which somebody has said how far apart starts are, be it nothing.
+fn gates_with_a_stagger(store: &dyn Store) -> Result<Vec<GateName>, CliError> {
+    let gates = store.gates()?.into_iter();
+    let told = gates.filter(|status| status.gate.stagger.is_some());
+    Ok(told.map(|status| status.name).collect())
 }
 
 /// The agents that may do a job, by name.

@@ -101,7 +101,7 @@ fn after_a_probe_the_rest_starts_one_by_one() {
     let later = now.saturating_add(RELEASE_FOR);
     gate.start(fence(4), later);
     assert_eq!(gate.admit(later), Admission::Granted, "without a stagger");
-    gate.stagger = 10 * RELEASE_GAP;
+    gate.stagger = Some(10 * RELEASE_GAP);
     gate.start(fence(5), later);
     let apart = later.saturating_add(10 * RELEASE_GAP);
     assert_eq!(gate.admit(later), Admission::Wait(apart));
@@ -388,7 +388,7 @@ fn shut_until(gate: &Gate, now: Timestamp) -> Option<Timestamp> {
 proptest! {
     #[test]
     fn a_gate_keeps_its_promises_whatever_happens(events in events(), stagger in 0_u64..3) {
-        let mut gate = Gate { stagger: Duration::from_secs(stagger), ..Gate::default() };
+        let mut gate = Gate { stagger: Some(Duration::from_secs(stagger)), ..Gate::default() };
         let (mut now, mut jobs, mut last) = (at(0), 0, None::<Timestamp>);
         let mut running: Vec<i64> = Vec::new();
         for event in events {
@@ -412,7 +412,7 @@ proptest! {
                         prop_assert_eq!(shut, None, "a closed gate lets nothing start");
                         prop_assert!(gate.probe().is_none(), "one probe at a time");
                         if let (Some(last), Stand::Open) = (last, &gate.stand) {
-                            prop_assert!(now.since(last) >= gate.stagger);
+                            prop_assert!(now.since(last) >= gate.stagger());
                         }
                         jobs += 1;
                         gate.start(fence(jobs), now);

@@ -480,7 +480,7 @@ impl Store for SqliteStore {
     fn set_gate(&self, name: &GateName, stagger: Duration, now: &Now) -> Result<GateStatus> {
         let name = name.clone();
         self.write(now, move |tx| {
-            gates::set(tx, &name, |gate| gate.stagger = stagger)
+            gates::set(tx, &name, |gate| gate.stagger = Some(stagger))
         })
     }
 

@@ -530,7 +530,9 @@ fn gate(row: &Row<'_>) -> rusqlite::Result<Gate> {
     };
     Ok(Gate {
         stand,
-        stagger: Duration::from_millis(row.get("stagger_ms")?),
+        stagger: row
+            .get::<_, Option<u64>>("stagger_ms")?
+            .map(Duration::from_millis),
         last_start: rows::optional_at(row, "last_start")?,
         passed_at: rows::optional_at(row, "passed_at")?,
         failures: rows::json(row, "failures")?,
@@ -575,7 +577,9 @@ fn write(tx: &Tx<'_>, name: &GateName, gate: &Gate) -> Done<()> {
             ":probe_epoch": probe.map(|probe| probe.epoch.0),
             ":probe_holder": probe.map(|probe| probe.holder.0),
             ":probe_since": millis(probe.map(|probe| probe.since)),
-            ":stagger_ms": i64::try_from(gate.stagger.as_millis()).unwrap_or(i64::MAX),
+            ":stagger_ms": gate.stagger.map(|stagger| {
+                i64::try_from(stagger.as_millis()).unwrap_or(i64::MAX)
+            }),
             ":last_start": millis(gate.last_start),
             ":passed_at": millis(gate.passed_at),
             ":failures": serde_json::to_string(&gate.failures)?,

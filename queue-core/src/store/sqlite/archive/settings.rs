@@ -93,7 +93,7 @@ impl Place {
             row.retain(|column, _| !self.left_behind.contains(&column.as_str()));
         }
         // Of a gate that nobody set there is a row as soon as something happened to it.
-        Ok(row.filter(|row| self.of != Shared::Gate || stagger(row) != Some(0)))
+        Ok(row.filter(|row| self.of != Shared::Gate || stagger(row).is_some()))
     }
 }
 
@@ -200,7 +200,7 @@ fn add(tx: &Tx<'_>, place: &Place, name: &str, row: &Row) -> Done<()> {
     Ok(())
 }
 
-/// How far apart jobs start that pass the gate, in milliseconds.
+/// How far apart jobs start that pass the gate, in milliseconds, where somebody has said it.
 fn stagger(row: &Row) -> Option<u64> {
     row.get("stagger_ms").and_then(Json::as_u64)
 }
@@ -210,7 +210,7 @@ fn set_stagger(tx: &Tx<'_>, name: &str, row: &Row) -> Done<()> {
     let name: GateName = name.parse().map_err(|_| super::unreadable("gate"))?;
     let millis = stagger(row).ok_or_else(|| super::unreadable("stagger_ms"))?;
     gates::change(tx, &name, |gate| {
-        gate.stagger = Duration::from_millis(millis);
+        gate.stagger = Some(Duration::from_millis(millis));
     })
 }
 
