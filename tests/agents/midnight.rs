@@ -2,40 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 
 use queue_core::budget::{Budget, Most, Per, Scope};
 use queue_core::store::sqlite::{OpenOptions, SqliteStore};
 use queue_core::why::Cause;
-use queue_core::{Clock, JobId, Now, State, Store, SystemClock, Timestamp};
+use queue_core::{Clock, JobId, State, Store, Timestamp};
 use queue_worker::{Stop, StopLevel, WorkerOptions};
-use support::{test_env, wait_until};
-
-/// The machine's clocks, the one on the wall set off by some milliseconds.
-struct SetClock {
-    machine: SystemClock,
-    off_by: AtomicI64,
-}
-
-impl SetClock {
-    fn show(&self, moment: &str) {
-        let wanted = at(moment).as_millis();
-        let off_by = wanted - self.machine.now().wall.as_millis();
-        self.off_by.store(off_by, Ordering::SeqCst);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Now {
-        let now = self.machine.now();
-        let wall = now.wall.as_millis() + self.off_by.load(Ordering::SeqCst);
-        Now {
-            wall: Timestamp::from_millis(wall),
-            ..now
-        }
-    }
-}
+use support::{SetClock, test_env, wait_until};
 
 /// Ends the worker also when the test fails.
 struct StopAtEnd(Stop);
@@ -71,12 +45,9 @@ fn a_budget_of_a_day_begins_anew_at_each_midnight_of_its_zone_under_a_worker() {
     let jobs = [ask(), ask(), ask()];
     let store = SqliteStore::open(&env.db(), &OpenOptions::default());
     let store: Arc<dyn Store> = Arc::new(store.expect("the store is there"));
-    let clock = Arc::new(SetClock {
-        machine: SystemClock::new(),
-        off_by: AtomicI64::new(0),
-    });
+    let clock = SetClock::right();
     // 23:50 in Oslo, on the eve of the day that has 23 hours.
-    clock.show("2027-03-27T22:50:00Z");
+    clock.show(at("2027-03-27T22:50:00Z"));
     let budget = Budget {
         name: "all".to_owned(),
         scope: Scope::default(),
@@ -121,7 +92,7 @@ fn a_budget_of_a_day_begins_anew_at_each_midnight_of_its_zone_under_a_worker() {
                 })
             });
             assert_eq!(state(&*store, waits), State::Pending);
-            clock.show(midnight);
+            clock.show(at(midnight));
         }
         wait_until("the last one is done", || {
             state(&*store, jobs[2]) == State::Completed

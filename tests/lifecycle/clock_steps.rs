@@ -4,47 +4,16 @@ use crate::home::{Home, home};
 use queue_core::clock::Timestamp;
 use queue_core::job::{JobId, NewJob, StartAt};
 use queue_core::retry::Backoff;
-use queue_core::{Clock, Epoch, Now, State, Store, SystemClock};
+use queue_core::{Clock, Epoch, State, Store};
 use queue_worker::{Stop, StopLevel, WorkerOptions};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
-use support::wait_until;
+use support::{SetClock, wait_until};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY_IN_MILLIS: i64 = 24 * 3_600_000;
-
-/// The machine's clocks, the one on the wall set off by some milliseconds.
-struct SetClock {
-    machine: SystemClock,
-    off_by: AtomicI64,
-}
-
-impl SetClock {
-    fn right() -> Arc<Self> {
-        Arc::new(Self {
-            machine: SystemClock::new(),
-            off_by: AtomicI64::new(0),
-        })
-    }
-
-    fn step(&self, millis: i64) {
-        self.off_by.fetch_add(millis, Ordering::SeqCst);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Now {
-        let now = self.machine.now();
-        let wall = now.wall.as_millis() + self.off_by.load(Ordering::SeqCst);
-        Now {
-            wall: Timestamp::from_millis(wall),
-            ..now
-        }
-    }
-}
 
 /// Ends the workers also when the test fails.
 struct StopAtEnd(Stop);

@@ -5,6 +5,7 @@
 //! way in which a test waits. Each test owns its directory, database, environment and names, so
 //! all of them run beside each other.
 
+mod clock;
 mod engine;
 mod fake_agent;
 mod outcome;
@@ -15,6 +16,7 @@ mod test_env;
 mod test_queue;
 mod wait;
 
+pub use clock::SetClock;
 pub use engine::Engine;
 pub use fake_agent::{FakeAgents, fixture};
 pub use outcome::Outcome;
