@@ -9,16 +9,7 @@ use queue_core::store::sqlite::{OpenOptions, SqliteStore};
 use queue_core::why::Cause;
 use queue_core::{Clock, JobId, State, Store, Timestamp};
 use queue_worker::{Stop, StopLevel, WorkerOptions};
-use support::{SetClock, test_env, wait_until};
-
-/// Ends the worker also when the test fails.
-struct StopAtEnd(Stop);
-
-impl Drop for StopAtEnd {
-    fn drop(&mut self) {
-        self.0.raise(StopLevel::Kill);
-    }
-}
+use support::{SetClock, StopAtEnd, test_env, wait_until};
 
 fn at(moment: &str) -> Timestamp {
     let moment = chrono::DateTime::parse_from_rfc3339(moment);

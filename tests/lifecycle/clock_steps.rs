@@ -5,24 +5,15 @@ use queue_core::clock::Timestamp;
 use queue_core::job::{JobId, NewJob, StartAt};
 use queue_core::retry::Backoff;
 use queue_core::{Clock, Epoch, State, Store};
-use queue_worker::{Stop, StopLevel, WorkerOptions};
+use queue_worker::{Stop, WorkerOptions};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use support::{SetClock, wait_until};
+use support::{SetClock, StopAtEnd, wait_until};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY_IN_MILLIS: i64 = 24 * 3_600_000;
-
-/// Ends the workers also when the test fails.
-struct StopAtEnd(Stop);
-
-impl Drop for StopAtEnd {
-    fn drop(&mut self) {
-        self.0.raise(StopLevel::Kill);
-    }
-}
 
 /// Two workers that go by `clock`, for as long as `body` takes.
 fn under_two_workers(home: &Home, clock: &Arc<SetClock>, body: impl FnOnce()) {

@@ -11,6 +11,7 @@ mod fake_agent;
 mod outcome;
 pub mod programs;
 mod running;
+mod stop_at_end;
 mod terminal;
 mod test_env;
 mod test_queue;
@@ -21,6 +22,7 @@ pub use engine::Engine;
 pub use fake_agent::{FakeAgents, fixture};
 pub use outcome::Outcome;
 pub use running::{Running, Stopped};
+pub use stop_at_end::StopAtEnd;
 pub use test_env::TestEnv;
 pub use test_queue::{
     HOUR, IntoJob, LEASE, MANY, MINUTE, SECOND, TestQueue, failed, job, new_worker, quota,
