@@ -45,13 +45,15 @@ pub fn parse_in<Tz: TimeZone>(
     Ok(at)
 }
 
-fn time_of_day(text: &str) -> Option<NaiveTime> {
+/// Reads `14:30` or `14:30:00`.
+pub(crate) fn time_of_day(text: &str) -> Option<NaiveTime> {
     ["%H:%M", "%H:%M:%S"]
         .iter()
         .find_map(|form| NaiveTime::parse_from_str(text, form).ok())
 }
 
-fn local_date_and_time(text: &str) -> Option<NaiveDateTime> {
+/// Reads `2026-03-01 14:30`, with seconds or a `T` where those are written.
+pub(crate) fn local_date_and_time(text: &str) -> Option<NaiveDateTime> {
     [
         "%Y-%m-%d %H:%M",
         "%Y-%m-%d %H:%M:%S",

@@ -1,13 +1,15 @@
 //! How a person writes how far back to look: `--since`.
 //!
-//! Owns the spellings: a span such as `2h`, a date, a moment in RFC 3339, or a local time of day. `now` and the zone come
-//! in as arguments; what it returns never lies ahead of `now`, because nothing can have happened there.
+//! Owns the spellings that `--at` does not have, a span such as `2h` and a date; a moment in RFC 3339, a local date and
+//! time, or a local time of day is written as there. `now` and the zone come in as arguments; what it returns never lies
+//! ahead of `now`, because nothing can have happened there.
 
 use chrono::{DateTime, Days, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use queue_core::Timestamp;
 use queue_core::units::parse_duration;
 
 use crate::error::CliError;
+use crate::moment;
 use crate::output::time::rfc3339;
 
 /// Reads a moment at or before `now`, in the zone of this machine.
@@ -41,7 +43,7 @@ fn moment<Tz: TimeZone>(text: &str, now: DateTime<Utc>, zone: &Tz) -> Option<Dat
     // Where the clock shows a time twice, the first is meant: rather a job too many than one too few.
     let on_the_clock =
         |local: NaiveDateTime| Some(zone.from_local_datetime(&local).earliest()?.to_utc());
-    if let Some(time) = first_form(text, &["%H:%M", "%H:%M:%S"], NaiveTime::parse_from_str) {
+    if let Some(time) = moment::time_of_day(text) {
         let today = now.with_timezone(zone).date_naive();
         let at = on_the_clock(today.and_time(time))?;
         return if at <= now {
@@ -50,25 +52,11 @@ fn moment<Tz: TimeZone>(text: &str, now: DateTime<Utc>, zone: &Tz) -> Option<Dat
             on_the_clock(today.checked_sub_days(Days::new(1))?.and_time(time))
         };
     }
-    let forms = [
-        "%Y-%m-%d %H:%M",
-        "%Y-%m-%d %H:%M:%S",
-        "%Y-%m-%dT%H:%M",
-        "%Y-%m-%dT%H:%M:%S",
-    ];
-    if let Some(local) = first_form(text, &forms, NaiveDateTime::parse_from_str) {
+    if let Some(local) = moment::local_date_and_time(text) {
         return on_the_clock(local);
     }
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
     on_the_clock(date.and_time(NaiveTime::MIN))
-}
-
-fn first_form<T>(
-    text: &str,
-    forms: &[&str],
-    read: impl Fn(&str, &str) -> chrono::ParseResult<T>,
-) -> Option<T> {
-    forms.iter().find_map(|form| read(text, form).ok())
 }
 
 fn no_moment(text: &str) -> CliError {
