@@ -38,7 +38,6 @@ use crate::env_file;
 use crate::environment::{self, Pattern, Widened};
 use crate::error::CliError;
 use crate::moment;
-use crate::resolve;
 use agent::AgentArgs;
 use budget::BudgetArgs;
 use parse::{AfterArg, VariableParser};
@@ -323,12 +322,7 @@ impl JobArgs {
     /// # Errors
     /// When one of them does not exist (exit code 3).
     pub(crate) fn parents(&self, store: &dyn Store) -> Result<Vec<After>, CliError> {
-        let find = |after: &AfterArg| {
-            let parent = resolve::job(store, &after.job)?;
-            let end = after.end;
-            Ok(After { parent, end })
-        };
-        self.after.iter().map(find).collect()
+        self.after.iter().map(|after| after.find(store)).collect()
     }
 
     /// Tells whether what to do is given in one way or another.

@@ -27,7 +27,6 @@ use crate::new_job::budget::{self, BudgetArgs};
 use crate::new_job::parse::{self, AfterArg};
 use crate::new_job::proof::{self, ProofArgs};
 use crate::new_job::{Site, directory, fallback, millis};
-use crate::resolve;
 use crate::selector::Selector;
 
 /// Change jobs that wait
@@ -265,16 +264,8 @@ impl Args {
         if self.after.is_empty() {
             return Ok(self.no_after.then(Vec::new));
         }
-        let find = |after: &AfterArg| {
-            let parent = resolve::job(store, &after.job)?;
-            let end = after.end;
-            Ok(After { parent, end })
-        };
-        self.after
-            .iter()
-            .map(find)
-            .collect::<Result<_, _>>()
-            .map(Some)
+        let parents = self.after.iter().map(|after| after.find(store));
+        parents.collect::<Result<_, _>>().map(Some)
     }
 
     /// A new command that is the same for all jobs.

@@ -11,12 +11,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::TypedValueParser;
-use queue_core::job::ParentEnd;
+use queue_core::Store;
+use queue_core::job::{After, ParentEnd};
 use queue_core::raw_text::RawText;
 use queue_core::retry::Backoff;
 use queue_core::units::{about_bytes, parse_bytes, parse_cpus, parse_duration};
 
 use crate::error::{CliError, reason_of};
+use crate::resolve;
 use crate::selector::Selector;
 
 /// Reads a priority.
@@ -34,6 +36,19 @@ pub(crate) struct AfterArg {
     pub(crate) job: Selector,
     /// How it has to end.
     pub(crate) end: ParentEnd,
+}
+
+impl AfterArg {
+    /// Finds the job in the store.
+    ///
+    /// # Errors
+    /// When it does not exist (exit code 3).
+    pub(crate) fn find(&self, store: &dyn Store) -> Result<After, CliError> {
+        Ok(After {
+            parent: resolve::job(store, &self.job)?,
+            end: self.end,
+        })
+    }
 }
 
 impl FromStr for AfterArg {
