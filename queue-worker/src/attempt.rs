@@ -23,6 +23,7 @@ use crate::host::{self, End};
 use crate::layout::Layout;
 use crate::outcome;
 use crate::post::Post;
+use crate::private_file;
 use crate::process::{SpawnClass, SpawnProblem};
 use crate::proof::{beginning, check};
 use crate::recovery::{self, Traces};
@@ -248,7 +249,7 @@ impl Task {
         let terms = &self.body.options.proof;
         let complaint = self.complaint.as_ref().map(|text| {
             let path = post.directory().join("check-output");
-            spec::write_private(&path, text, 0o600).map(|()| path)
+            private_file::write(&path, text).map(|()| path)
         });
         let complaint = complaint.transpose();
         let complaint = complaint.map_err(|error| self.no_run_directory(&error))?;

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use queue_core::checkpoint::MAX_BYTES;
 use rustix::fs::OFlags;
 
+use crate::private_file;
+
 /// The checkpoint file of one attempt.
 #[derive(Debug)]
 pub struct CheckpointFile {
@@ -39,12 +41,7 @@ impl CheckpointFile {
     pub fn create(path: &Path, saved: Option<Vec<u8>>) -> io::Result<Self> {
         let mut stamp = None;
         if let Some(value) = &saved {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(path)?;
+            let mut file = private_file::create(path)?;
             file.write_all(value)?;
             stamp = Some(Stamp::of(&file.metadata()?));
         }

@@ -41,6 +41,7 @@ pub mod log;
 pub mod outcome;
 pub mod output;
 mod post;
+mod private_file;
 pub mod process;
 mod proof;
 mod recovery;

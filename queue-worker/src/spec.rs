@@ -5,9 +5,7 @@
 //! a program is sought along the job's `PATH`, from the job's directory.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +19,7 @@ use crate::agent::adapter::{PromptBy, StopBy};
 use crate::agent::call::Call;
 use crate::agent::command::Filling;
 use crate::layout::Layout;
+use crate::private_file;
 use crate::process::{SpawnClass, SpawnProblem, resolve_program};
 use crate::supervisor::{Spec, StopSignal};
 
@@ -142,7 +141,7 @@ fn resolve_agent(
     let begin = call.begin.as_ref();
     let prompt = begin.map_or(task.prompt.as_str(), |begin| &begin.prompt);
     if adapter.prompt != PromptBy::Argument {
-        write_private(prompt_file, prompt, 0o600)
+        private_file::write(prompt_file, prompt)
             .map_err(|error| file_problem("prompt", prompt_file, &error))?;
     }
     let filling = Filling {
@@ -179,7 +178,7 @@ fn resolve(
         Command::Script(text) => {
             let shell = find(OsStr::new(SHELL))?;
             let script = run_directory.join("script");
-            write_private(&script, text, 0o700)
+            private_file::write_script(&script, text)
                 .map_err(|error| file_problem("script", &script, &error))?;
             if text.starts_with("#!") {
                 Ok((script, Vec::new()))
@@ -197,17 +196,6 @@ fn resolve(
                 .to_owned(),
         )),
     }
-}
-
-/// Writes a file that nobody else can read.
-pub(crate) fn write_private(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(path)?;
-    file.write_all(text.as_bytes())
 }
 
 fn file_problem(what: &str, path: &Path, error: &io::Error) -> SpawnProblem {

@@ -4,9 +4,9 @@
 //! whoever looks at the proof, which may be another worker. What always holds: it is whole or not
 //! there; the origin in it is that of the job's first attempt, whichever attempt this is.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use queue_core::proof::{Expectation, Terms};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::tree;
+use crate::private_file;
 use crate::worktree::git::Git;
 
 /// The file in the run directory.
@@ -62,7 +63,7 @@ pub(crate) fn note(
     (queue, worker): (&str, &str),
 ) -> io::Result<()> {
     let staged = directory.join(format!("{FILE}.tmp"));
-    let mut file = private(&staged)?;
+    let mut file = private_file::create(&staged)?;
     let beginning = Beginning {
         queue: queue.to_owned(),
         worker: worker.to_owned(),
@@ -125,15 +126,6 @@ fn look(
 pub(super) fn changed_ns(file: &fs::Metadata) -> i64 {
     let seconds = file.ctime().saturating_mul(1_000_000_000);
     seconds.saturating_add(file.ctime_nsec())
-}
-
-fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
 }
 
 #[cfg(test)]

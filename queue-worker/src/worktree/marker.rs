@@ -6,13 +6,14 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use queue_core::JobId;
 use serde::{Deserialize, Serialize};
 
 use super::WorktreeError;
+use crate::private_file;
 
 /// The directory of one job's worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,12 +146,7 @@ impl Place {
         let path = self.marker();
         let draft = path.with_extension("new");
         let text = serde_json::to_string_pretty(marker).expect("a marker is plain data");
-        let written = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)
+        let written = private_file::create(&draft)
             .and_then(|mut file| {
                 file.write_all(text.as_bytes())?;
                 file.sync_all()
