@@ -1,29 +1,25 @@
 //! A job as a page: all that a person asks when one job is looked at.
 //!
 //! Owns the sections of `qcli show` and their order: what it is and how it stands, what to type, its times, what it
-//! hangs together with, its attempts, what it saved. The command prints the sections and adds the last lines of the log.
+//! hangs together with, its attempts, what it saved; the longer ones have files of their own. The command prints
+//! the sections and adds the last lines of the log.
 
-use std::time::Duration;
+mod attempts;
+mod settings;
+mod usage;
 
 use queue_core::{
-    Class, Job, State,
-    attempt::{Attempt, Progress, ResourceUsage},
+    Class, State,
+    attempt::Progress,
     checkpoint::Checkpoint,
-    gate::GateName,
-    job::RunOptions,
     ledger::Spent,
     raw_text::RawText,
-    retry,
-    state::Disposition,
     store::{Detail, Summary},
-    units::{about_bytes, about_tokens, format_bytes, format_cpus, format_duration},
-    way::Way,
 };
 
 use super::{agent, cause, command, ended, env, json, line, proof, question};
 use crate::output::{
-    color::Role,
-    table::{Cell, Column, Fields, Table, truncate},
+    table::{Cell, Fields, Table, truncate},
     time::{Times, span},
 };
 
@@ -54,7 +50,7 @@ pub fn page(detail: &Detail, with_env: bool, times: Times) -> Page {
     put_identity(&mut facts, detail);
     put_standing(&mut facts, detail, times);
     put_times(&mut facts, detail, times);
-    put_settings(&mut facts, detail);
+    settings::put(&mut facts, detail);
     proof::put_refusal(&mut facts, &detail.attempts);
     put_relations(&mut facts, detail);
     if !with_env {
@@ -62,7 +58,7 @@ pub fn page(detail: &Detail, with_env: bool, times: Times) -> Page {
     }
     Page {
         facts,
-        attempts: (!detail.attempts.is_empty()).then(|| attempts(&detail.attempts, times)),
+        attempts: (!detail.attempts.is_empty()).then(|| attempts::table(&detail.attempts, times)),
         agents: agent::table(&detail.attempts),
         questions: question::section(&detail.questions, times),
         checkpoints: checkpoints(&detail.checkpoints, times),
@@ -131,41 +127,6 @@ fn put_standing(facts: &mut Fields, detail: &Detail, times: Times) {
     );
 }
 
-/// What the processes of the last attempt used.
-fn used(usage: ResourceUsage) -> String {
-    let cpu = |millis| span(Duration::from_millis(millis));
-    let mut words = format!(
-        "cpu {}, in the system {}, memory {}",
-        cpu(usage.user_ms),
-        cpu(usage.system_ms),
-        memory(usage),
-    );
-    if usage.read_bytes > 0 || usage.written_bytes > 0 {
-        let (read, written) = (
-            about_bytes(usage.read_bytes),
-            about_bytes(usage.written_bytes),
-        );
-        words.push_str(&format!(", disk {read} read and {written} written"));
-    }
-    words
-}
-
-fn cpu(usage: ResourceUsage) -> String {
-    span(Duration::from_millis(
-        usage.user_ms.saturating_add(usage.system_ms),
-    ))
-}
-
-/// The most memory an attempt used: of all its processes together where that was counted, else of
-/// the largest one.
-fn memory(usage: ResourceUsage) -> String {
-    about_bytes(
-        usage
-            .memory_peak_bytes
-            .unwrap_or(usage.max_rss_kib.saturating_mul(1_024)),
-    )
-}
-
 /// What a person may want to do with a job that ended badly.
 fn remedy_of_end(summary: &Summary) -> Option<String> {
     let job = &summary.job;
@@ -229,7 +190,7 @@ fn put_times(facts: &mut Fields, detail: &Detail, times: Times) {
         );
     }
     let usage = summary.last.as_ref().and_then(|last| last.usage);
-    facts.add_if("used", usage.map(used));
+    facts.add_if("used", usage.map(usage::used));
     facts.add_if("spent", spent(detail));
     let expires = job.expires_at.filter(|_| job.state.is_waiting());
     facts.add_if("given up", expires.map(|at| times.moment_and_relative(at)));
@@ -245,121 +206,6 @@ fn spent(detail: &Detail) -> Option<String> {
         true => agent::spent(spent),
         false => most.words(spent),
     })
-}
-
-fn put_settings(facts: &mut Fields, detail: &Detail) {
-    let job = &detail.summary.job;
-    facts.add(
-        "attempts",
-        format!(
-            "{} of {}, backoff {}",
-            job.attempt, job.max_attempts, job.backoff
-        ),
-    );
-    facts.add_if("if it fails", next_if_it_fails(job));
-    facts.add_if("stalls", stalls(job, &detail.attempts));
-    let limits: Vec<String> = job.limits.iter().map(ToString::to_string).collect();
-    facts.add_if("limits", some(&limits));
-    let gates: Vec<String> = job.gates.iter().map(ToString::to_string).collect();
-    facts.add_if("gates", some(&gates));
-    let ways: Vec<String> = job.ways.iter().map(way).collect();
-    facts.add_if("ways", (!ways.is_empty()).then(|| ways.join(", else ")));
-    facts.add_if("budgets", some(&job.budgets));
-    facts.add_if("concurrency key", job.concurrency_key.as_deref());
-    facts.add_if("alone in", job.directory.as_ref().map(RawText::to_lossy));
-    let unique = job.unique.as_ref();
-    facts.add_if(
-        "unique key",
-        unique.map(|(key, span)| format!("{key} (while {span})")),
-    );
-    facts.add_if("options", some(&options(&detail.body.options)));
-    proof::put_terms(facts, &detail.body.options.proof);
-}
-
-/// `codex`, with its gates where they are not called so: `claude (claude/work)`.
-fn way(way: &Way) -> String {
-    let gates: Vec<&str> = way.gates.iter().map(GateName::as_str).collect();
-    match gates.as_slice() {
-        [gate] if *gate == way.name => way.name.clone(),
-        gates => format!("{} ({})", way.name, gates.join(", ")),
-    }
-}
-
-/// `2 of 3: worker died, session missing`; the reasons are those of the attempts that are still kept.
-fn stalls(job: &Job, attempts: &[Attempt]) -> Option<String> {
-    let is_stall = |class: &Class| {
-        let counts = !matches!(class, Class::Rebooted | Class::Interrupted | Class::Snoozed);
-        counts && class.disposition(None) == Disposition::Stall
-    };
-    let most = usize::try_from(job.stalls).unwrap_or(usize::MAX);
-    let newest_first = attempts.iter().rev().filter_map(|attempt| attempt.class);
-    let mut reasons = Vec::new();
-    for class in newest_first.filter(is_stall).take(most) {
-        let reason = ended::reason(Some(class), None);
-        if !reasons.contains(&reason) {
-            reasons.insert(0, reason);
-        }
-    }
-    let reasons = some(&reasons).map(|reasons| format!(": {reasons}"));
-    let (stalls, most) = (job.stalls, job.max_stalls);
-    (stalls > 0).then(|| format!("{stalls} of {most}{}", reasons.unwrap_or_default()))
-}
-
-/// What follows if the running attempt fails: the wait is known before, by the same arithmetic as the store's.
-fn next_if_it_fails(job: &Job) -> Option<String> {
-    (job.state == State::InProgress && job.attempts_left() > 0).then(|| {
-        let wait = retry::delay(&job.backoff, job.id.0, job.attempt);
-        format!("attempt {} starts {} later", job.attempt + 1, span(wait))
-    })
-}
-
-fn options(options: &RunOptions) -> Vec<String> {
-    let RunOptions {
-        timeout_ms,
-        idle_timeout_ms,
-        grace_ms,
-        stdin,
-        log_cap,
-        memory_bytes,
-        cpu_millis,
-        max_cost,
-        max_tokens,
-        on_leftover,
-        direct,
-        no_retry,
-        share_dir,
-        on_question,
-        worktree,
-        agent,
-        proof: _,
-    } = options;
-    let duration = |name: &str, millis: &Option<u64>| {
-        millis.map(|millis| format!("{name} {}", format_duration(Duration::from_millis(millis))))
-    };
-    let codes: Vec<String> = no_retry.iter().map(ToString::to_string).collect();
-    [
-        duration("timeout", timeout_ms),
-        duration("idle timeout", idle_timeout_ms),
-        duration("grace", grace_ms),
-        stdin
-            .as_ref()
-            .map(|file| format!("input {}", file.to_lossy())),
-        log_cap.map(|bytes| format!("log cap {}", format_bytes(bytes))),
-        memory_bytes.map(|bytes| format!("memory {}", format_bytes(bytes))),
-        cpu_millis.map(|millis| format!("cpu {}", format_cpus(millis))),
-        max_cost.map(|most| format!("cost {}", most.words())),
-        max_tokens.map(|most| format!("{} tokens", about_tokens(most))),
-        on_leftover.map(|way| format!("on leftover {way}")),
-        direct.then(|| "direct".to_owned()),
-        agent.as_ref().map(|agent| format!("read as {agent}")),
-        some(&codes).map(|codes| format!("no retry after exit code {codes}")),
-        share_dir.then(|| "shares its directory".to_owned()),
-        on_question.as_ref().map(|way| format!("on question {way}")),
-        worktree.as_ref().map(|_| "worktree".to_owned()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
 }
 
 fn put_relations(facts: &mut Fields, detail: &Detail) {
@@ -392,70 +238,6 @@ fn env_values(detail: &Detail) -> Fields {
         fields.add(name, shown.unwrap_or_else(|| env::HIDDEN.to_owned()));
     }
     fields
-}
-
-fn attempts(attempts: &[Attempt], times: Times) -> Table {
-    let mut table = Table::new([
-        Column::right("#"),
-        Column::left("ENDED"),
-        Column::right("TOOK"),
-        Column::left("STARTED").spare(3),
-        Column::left("WORKER").spare(2),
-        Column::right("PID").spare(1),
-        Column::right("CPU").spare(5),
-        Column::right("MEMORY").spare(4),
-        Column::flexible("MESSAGE"),
-    ]);
-    for attempt in attempts {
-        let started = attempt
-            .process
-            .as_ref()
-            .map_or(attempt.claimed_at, |process| process.started_at);
-        let until = attempt.ended_at.unwrap_or_else(|| times.now());
-        table.row([
-            Cell::from(u64::from(attempt.number)),
-            how_it_ended(attempt),
-            Cell::from(span(until.since(started))),
-            Cell::from(times.moment(started)),
-            Cell::from(worker(attempt)),
-            Cell::from(
-                attempt
-                    .process
-                    .as_ref()
-                    .map(|process| process.pid.to_string())
-                    .unwrap_or_default(),
-            ),
-            Cell::from(attempt.usage.map(cpu).unwrap_or_default()),
-            Cell::from(attempt.usage.map(memory).unwrap_or_default()),
-            Cell::from(attempt.message.clone().unwrap_or_default()),
-        ]);
-    }
-    table
-}
-
-fn how_it_ended(attempt: &Attempt) -> Cell {
-    match (attempt.ended_at, attempt.class) {
-        (None, _) => Cell::colored("running", Role::Active),
-        (Some(_), None) => Cell::colored("completed", Role::Good),
-        (Some(_), class) => Cell::colored(ended::reason(class, Some(attempt)), Role::Bad),
-    }
-}
-
-fn worker(attempt: &Attempt) -> String {
-    let is_dead = |class: Class| {
-        matches!(
-            class,
-            Class::LeaseLost | Class::LeaseExpired | Class::WorkerDied | Class::Rebooted
-        )
-    };
-    match &attempt.adopted_by {
-        // Who took it over found nothing that went on.
-        Some(rescuer) if attempt.class.is_some_and(is_dead) => {
-            format!("{}, rescued by {rescuer}", attempt.worker_name)
-        }
-        Some(adopter) => format!("{}, adopted by {adopter}", attempt.worker_name),
-        None => attempt.worker_name.clone(),
-    }
 }
 
 fn checkpoints(saved: &[Checkpoint], times: Times) -> Option<Fields> {
@@ -499,7 +281,7 @@ mod tests {
         why::Cause,
     };
 
-    fn facts(detail: &Detail) -> String {
+    pub(super) fn facts(detail: &Detail) -> String {
         page(detail, false, Times::new(noon_plus(300), false))
             .facts
             .render(Paint::plain())
@@ -551,60 +333,6 @@ environment  API_TOKEN, LANG
             "{text}"
         );
         assert!(text.contains("change it     `qcli release 4`\n"), "{text}");
-    }
-
-    #[test]
-    fn attempts_show_who_ran_them_and_who_took_over() {
-        let mut detail = samples::failed();
-        detail.attempts[1].adopted_by = Some("desk-2".into());
-        let table = page(&detail, false, Times::new(noon_plus(300), false))
-            .attempts
-            .unwrap();
-        let text = table.render(None, Paint::plain(), true);
-        let rows: Vec<&str> = text.lines().collect();
-        assert!(
-            rows[1].contains("signal") && rows[1].contains("desk-1"),
-            "{text}"
-        );
-        assert!(
-            rows[2].contains("exit code 3") && rows[2].contains("desk-1, adopted by desk-2"),
-            "{text}"
-        );
-        assert!(
-            rows[2].contains("42s") && rows[2].contains("4711"),
-            "{text}"
-        );
-        detail.attempts[1].class = Some(Class::WorkerDied);
-        assert_eq!(worker(&detail.attempts[1]), "desk-1, rescued by desk-2");
-        detail.attempts[1].class = Some(Class::SessionMissing);
-        assert_eq!(worker(&detail.attempts[1]), "desk-1, adopted by desk-2");
-    }
-
-    #[test]
-    fn stalls_are_named_by_what_they_were() {
-        let mut detail = samples::failed();
-        assert!(!facts(&detail).contains("stalls"));
-        detail.summary.job.stalls = 1;
-        detail.attempts[0].class = Some(Class::WorkerDied);
-        let text = facts(&detail);
-        assert!(
-            text.contains("stalls       1 of 3: worker died\n"),
-            "{text}"
-        );
-        detail.summary.job.stalls = 2;
-        detail.attempts[1].class = Some(Class::SessionMissing);
-        let text = facts(&detail);
-        assert!(
-            text.contains("stalls       2 of 3: worker died, session missing\n"),
-            "{text}"
-        );
-        // One from before a requeue is no stall of this run.
-        detail.summary.job.stalls = 1;
-        let text = facts(&detail);
-        assert!(
-            text.contains("stalls       1 of 3: session missing\n"),
-            "{text}"
-        );
     }
 
     #[test]
