@@ -1,16 +1,20 @@
 //! Why a job does not run, as a sentence and the command that changes it.
 //!
 //! Owns the sentences of `qcli why` and of the page of a job. Core has the few words of a list ([`Cause::words`]); here
-//! each cause says the whole: what, since when, and what to type. The commands can be pasted; a word in capitals is to be filled in.
+//! each cause says the whole: what, since when, and what to type; gates and parents do so in files of their own. The
+//! commands can be pasted; a word in capitals is to be filled in.
 
-use queue_core::gate::{Closing, GateName};
-use queue_core::{
-    Job, JobId, State, Timestamp, WaitReason, job::ParentEnd, raw_text::RawText, why::Cause,
-};
-use serde::Serialize;
+mod gate;
+mod json;
+mod parent;
+
+use queue_core::{Job, JobId, State, Timestamp, WaitReason, raw_text::RawText, why::Cause};
 
 use super::{ended, worker};
 use crate::output::time::Times;
+
+pub use json::CauseJson;
+pub use parent::is_for_ever;
 
 /// A cause for people: what keeps the job, and what to type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +37,7 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
             choices,
             since,
         } => asks(job, question, choices, *since, times),
-        Cause::After { parent, end, state } => explain_parent(job.id, *parent, *end, *state),
+        Cause::After { parent, end, state } => parent::explain(job.id, *parent, *end, *state),
         Cause::Until { reason, at } => explain_time(job, *reason, *at, times),
         Cause::QueuePaused { queue, since } => paused(queue, *since, times),
         Cause::QueueFull {
@@ -48,13 +52,15 @@ pub fn explain(cause: &Cause, job: &Job, times: Times) -> Explained {
         } => full_key(key, running, *places),
         Cause::DirectoryTaken { directory, by } => taken(job, directory, *by),
         Cause::LimitEmpty { limit, until } => empty(limit, *until, times),
-        Cause::GateClosed { gate, closing } => around(job, gate, closed(gate, closing, times)),
+        Cause::GateClosed { gate, closing } => {
+            gate::around(job, gate, gate::closed(gate, closing, times))
+        }
         Cause::GateProbed {
             gate,
             closing,
             probe,
-        } => probed(gate, closing, *probe),
-        Cause::GateStaggered { gate, until } => staggered(gate, *until, times),
+        } => gate::probed(gate, closing, *probe),
+        Cause::GateStaggered { gate, until } => gate::staggered(gate, *until, times),
         Cause::BudgetUsedUp {
             budget,
             most,
@@ -144,27 +150,6 @@ fn empty(limit: &str, until: Timestamp, times: Times) -> Explained {
     )
 }
 
-fn probed(gate: &GateName, closing: &Closing, probe: JobId) -> Explained {
-    passing(
-        format!(
-            "Gate `{gate}` was closed ({}), and job {probe} tries now whether it lets it through.",
-            met(closing)
-        ),
-        [format!("qcli gate open {}", word(gate.as_str()))],
-    )
-}
-
-fn staggered(gate: &GateName, until: Timestamp, times: Times) -> Explained {
-    let until = times.moment_and_relative(until);
-    passing(
-        format!("Gate `{gate}` lets jobs start one after the other; the next one may at {until}."),
-        [format!(
-            "qcli gate set {} --stagger 0s",
-            word(gate.as_str())
-        )],
-    )
-}
-
 fn used_up(budget: &str, what: &str, until: Option<Timestamp>, times: Times) -> Explained {
     let sentence = format!("Budget `{budget}` is used up: {what}");
     let more = [format!("qcli budget set {} --max-cost USD", word(budget))];
@@ -217,97 +202,6 @@ fn asks(
     )
 }
 
-/// A closed gate: until when, why, and who says so.
-/// Says of a gate that only one of several ways leads through that another one is enough.
-fn around(job: &Job, gate: &GateName, explained: Explained) -> Explained {
-    let ways = job.ways_around(gate);
-    if ways.is_empty() {
-        return explained;
-    }
-    Explained {
-        sentence: format!(
-            "{} It can go on by {} as well, once that is open.",
-            explained.sentence,
-            ways.join(" or ")
-        ),
-        ..explained
-    }
-}
-
-fn closed(gate: &GateName, closing: &Closing, times: Times) -> Explained {
-    let remedy = [format!("qcli gate open {}", word(gate.as_str()))];
-    match closing.until {
-        Some(until) => passing(
-            format!(
-                "It waits for gate `{gate}` until {} ({}).",
-                times.moment_and_relative(until),
-                met(closing)
-            ),
-            remedy,
-        ),
-        None => stuck(
-            format!(
-                "It waits for gate `{gate}` until a person opens it ({}).",
-                met(closing)
-            ),
-            remedy,
-        ),
-    }
-}
-
-/// Why a gate is closed: the reason, who met it, and what shows it.
-fn met(closing: &Closing) -> String {
-    let Closing {
-        reason,
-        set_by,
-        evidence,
-        ..
-    } = closing;
-    match evidence {
-        Some(evidence) => format!("{reason}, by {set_by}: {}", evidence.trim()),
-        None => format!("{reason}, by {set_by}"),
-    }
-}
-
-/// Whether nothing that happens by itself ever meets this cause: a job it comes after ended otherwise, or is gone.
-#[must_use]
-pub fn is_for_ever(cause: &Cause) -> bool {
-    matches!(cause, Cause::After { end, state, .. }
-        if state.is_none_or(|state| state.is_ended() && !end.is_met_by(state)))
-}
-
-fn explain_parent(id: JobId, parent: JobId, end: ParentEnd, state: Option<State>) -> Explained {
-    let wanted = match end {
-        ParentEnd::Success => "completes",
-        ParentEnd::Failure => "fails",
-        ParentEnd::Any => "ends",
-    };
-    match state {
-        None => stuck(
-            format!("It runs when job {parent} {wanted}, but that job is gone."),
-            [format!("qcli cancel {id}")],
-        ),
-        Some(state) if state.is_ended() && !end.is_met_by(state) => stuck(
-            format!(
-                "It runs when job {parent} {wanted}, but that job {}.",
-                ended_as(state)
-            ),
-            [
-                format!("qcli requeue {parent}"),
-                format!("qcli cancel {id}"),
-            ],
-        ),
-        Some(State::InProgress) => passing(
-            format!("It runs when job {parent} {wanted}; that job runs now."),
-            [format!("qcli logs -f {parent}")],
-        ),
-        Some(state) => passing(
-            format!("It runs when job {parent} {wanted}; that job is {state}."),
-            [format!("qcli why {parent}")],
-        ),
-    }
-}
-
 fn explain_time(job: &Job, reason: WaitReason, at: Timestamp, times: Times) -> Explained {
     let at = times.moment_and_relative(at);
     let sentence = match reason {
@@ -344,14 +238,6 @@ fn no_remedy(job: &Job, ahead: u64) -> Option<String> {
     (ahead > 0).then(|| format!("qcli move {} --first", job.id))
 }
 
-fn ended_as(state: State) -> &'static str {
-    match state {
-        State::Completed => "completed",
-        State::Cancelled => "was cancelled",
-        _ => "failed",
-    }
-}
-
 fn jobs(ids: &[JobId]) -> String {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     match ids.as_slice() {
@@ -382,62 +268,14 @@ fn passing(sentence: String, remedies: impl IntoIterator<Item = String>) -> Expl
     }
 }
 
-/// A cause as JSON.
-#[derive(Debug, Serialize)]
-pub struct CauseJson {
-    cause: &'static str,
-    /// A sentence for people.
-    text: String,
-    /// Commands that change it.
-    remedies: Vec<String>,
-    /// Whether it goes away without anybody doing something.
-    passes_by_itself: bool,
-}
-
-impl CauseJson {
-    /// Shows a cause that keeps `job` from running.
-    #[must_use]
-    pub fn new(cause: &Cause, job: &Job, now: Timestamp) -> Self {
-        let explained = explain(cause, job, Times::new(now, false));
-        Self {
-            cause: kind(cause),
-            text: explained.sentence,
-            remedies: explained.remedies,
-            passes_by_itself: explained.passes_by_itself,
-        }
-    }
-}
-
-/// The cause in one word, for programs.
-fn kind(cause: &Cause) -> &'static str {
-    match cause {
-        Cause::Held { .. } => "held",
-        Cause::Asks { .. } => "asks",
-        Cause::After { .. } => "after",
-        Cause::Until { .. } => "until",
-        Cause::QueuePaused { .. } => "queue_paused",
-        Cause::QueueFull { .. } => "queue_full",
-        Cause::KeyFull { .. } => "key_full",
-        Cause::DirectoryTaken { .. } => "directory_taken",
-        Cause::LimitEmpty { .. } => "limit_empty",
-        Cause::GateClosed { .. } => "gate_closed",
-        Cause::GateProbed { .. } => "gate_probed",
-        Cause::GateStaggered { .. } => "gate_staggered",
-        Cause::BudgetUsedUp { .. } => "budget_used_up",
-        Cause::NoWorker { .. } => "no_worker",
-        Cause::WorkerShort { .. } => "worker_short",
-        Cause::InLine { .. } => "in_line",
-        Cause::Stopping { .. } => "stopping",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::samples::{self, NOON, noon_plus};
     use super::*;
-    use queue_core::gate::GateReason;
+    use queue_core::gate::{Closing, GateName, GateReason};
+    use queue_core::job::ParentEnd;
 
-    fn explained(cause: &Cause) -> Explained {
+    pub(super) fn explained(cause: &Cause) -> Explained {
         explain(
             cause,
             &samples::job(State::Pending),
@@ -445,11 +283,11 @@ mod tests {
         )
     }
 
-    fn gate() -> GateName {
+    pub(super) fn gate() -> GateName {
         "claude".parse().unwrap()
     }
 
-    fn closing(until: Option<Timestamp>) -> Closing {
+    pub(super) fn closing(until: Option<Timestamp>) -> Closing {
         Closing {
             reason: GateReason::Limit,
             until,
@@ -460,31 +298,7 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_closed_gate_says_until_when_why_and_how_to_open_it() {
-        let gate = gate();
-        let cause = Cause::GateClosed {
-            gate,
-            closing: closing(Some(noon_plus(90))),
-        };
-        let Explained {
-            sentence,
-            remedies,
-            passes_by_itself,
-        } = explained(&cause);
-        assert!(passes_by_itself);
-        assert_eq!(remedies, ["qcli gate open claude"]);
-        assert!(
-            sentence.ends_with("(limit, by job 4: session limit reached)."),
-            "{sentence}"
-        );
-        assert!(
-            sentence.starts_with("It waits for gate `claude` until 2"),
-            "{sentence}"
-        );
-    }
-
-    fn after(end: ParentEnd, state: Option<State>) -> Cause {
+    pub(super) fn after(end: ParentEnd, state: Option<State>) -> Cause {
         Cause::After {
             parent: JobId(41),
             end,
@@ -579,31 +393,6 @@ mod tests {
                 "{remedies:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_parent_that_ended_otherwise_blocks_for_ever_and_says_how_to_mend_it() {
-        let cause = after(ParentEnd::Success, Some(State::Failed));
-        assert!(is_for_ever(&cause));
-        let explained = explained(&cause);
-        assert_eq!(
-            explained.sentence,
-            "It runs when job 41 completes, but that job failed."
-        );
-        assert_eq!(explained.remedies, ["qcli requeue 41", "qcli cancel 4"]);
-        assert!(!explained.passes_by_itself);
-    }
-
-    #[test]
-    fn a_parent_that_still_goes_is_waited_for() {
-        for (end, state) in [
-            (ParentEnd::Success, State::InProgress),
-            (ParentEnd::Failure, State::Blocked),
-            (ParentEnd::Any, State::Pending),
-        ] {
-            assert!(!is_for_ever(&after(end, Some(state))), "{end} {state}");
-        }
-        assert!(is_for_ever(&after(ParentEnd::Any, None)), "gone");
     }
 
     #[test]
