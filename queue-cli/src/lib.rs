@@ -22,6 +22,7 @@ mod interrupt;
 mod log_text;
 mod logging;
 pub mod moment;
+mod nearest;
 mod new_job;
 mod open;
 pub mod output;

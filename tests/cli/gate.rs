@@ -73,6 +73,33 @@ fn a_stagger_that_a_person_switched_off_stays_off() {
     assert_eq!(stagger(), 0, "as the person said");
 }
 
+/// A typing error shuts nothing; whoever made it must not believe that it did.
+#[test]
+fn closing_a_gate_that_nothing_uses_is_said_and_done() {
+    let env = support::test_env!();
+    let doubt = |name: &str| env.qcli(&["gate", "close", name]).ok().stderr;
+    let nothing_waits = "nothing waits for gate";
+    env.enqueue(&["--gate", "billing-api", "--", "true"]);
+    let said = doubt("biling-api");
+    assert!(said.contains("nothing waits for gate biling-api"), "{said}");
+    assert!(said.contains("did you mean `billing-api`?"), "{said}");
+    assert!(said.contains("`qcli gate open biling-api`"), "{said}");
+    assert_eq!(gate(&env, "biling-api")["state"], "closed", "it may come");
+    env.qcli(&["--quiet", "gate", "close", "cluade"])
+        .ok()
+        .says("did you mean `claude`?");
+    let said = doubt("xyz");
+    assert!(said.contains(nothing_waits), "{said}");
+    assert!(said.contains("`qcli gate list`"), "{said}");
+    // A job's, an agent's before its first job, and one that was closed before.
+    for known in ["billing-api", "claude", "xyz"] {
+        let said = doubt(known);
+        assert!(!said.contains(nothing_waits), "{said}");
+    }
+    let answer = env.json(&["gate", "close", "another"]);
+    assert_eq!(answer["state"], "closed", "the answer is one value");
+}
+
 #[test]
 fn a_gate_that_nobody_knows_and_a_name_that_is_none_are_refused() {
     let env = support::test_env!();

@@ -1,5 +1,6 @@
 //! `qcli gate`: what jobs pass that share an account, and what keeps them back while it has met its limit.
 
+mod names;
 mod report;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use queue_core::gate::{CloseGate, GateName, GateStatus};
 use queue_core::units::format_duration;
 use serde_json::{Value, json};
 
+use self::names::Names;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -51,6 +53,9 @@ enum GateVerb {
         name: GateName,
     },
     /// Let no job start, for a time or until `qcli gate open`
+    ///
+    /// A gate may be closed before the first job that passes it comes. If nothing has its name yet that is said, so that a
+    /// typing error does not go unseen.
     Close(CloseArgs),
     Report(report::Args),
     /// Set how far apart jobs start that pass a gate
@@ -133,8 +138,13 @@ fn close(context: &mut Context, args: &CloseArgs) -> Result<(), CliError> {
         why: args.reason.clone(),
         by: "a person".to_owned(),
     };
+    let doubt = Names::read(context)?.doubt(&args.name);
     let status = context.store()?.close_gate(&args.name, &close, &now)?;
-    say(context, &status)
+    say(context, &status)?;
+    if let Some(doubt) = doubt {
+        context.out.warn(doubt);
+    }
+    Ok(())
 }
 
 fn report(context: &mut Context, args: &report::Args) -> Result<(), CliError> {
