@@ -4,10 +4,12 @@
 //! front doors turn each into a message, a hint and an exit code.
 
 use crate::{
+    budget::Most,
     clock::Timestamp,
     gate::GateName,
     job::JobId,
     lease::Epoch,
+    ledger::Spent,
     question::NotAsking,
     state::{State, Verb},
 };
@@ -139,6 +141,10 @@ pub enum Error {
         burst: u32,
     },
 
+    /// What a job may cost from now on is used up already: it would not start.
+    #[error("job {} would have nothing left to spend: it has used {}", .0.job, .0.most.words(&.0.spent))]
+    NothingLeft(Box<NothingLeft>),
+
     /// Waiting jobs still name the limit.
     #[error("{count} waiting jobs need limit `{limit}`, the first is job {first}")]
     LimitInUse {
@@ -184,6 +190,19 @@ pub enum Error {
     /// The store itself failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A job, what it was to cost at the most, and what it has cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NothingLeft {
+    /// The job.
+    pub job: JobId,
+    /// Which verb was to bound it so: `requeue` or `edit`.
+    pub verb: Verb,
+    /// The bounds it would have, those that were not named among them.
+    pub most: Most,
+    /// What all its attempts have used.
+    pub spent: Spent,
 }
 
 /// Why the store failed. Nothing was changed unless the text says otherwise.

@@ -329,7 +329,7 @@ pub trait Store: Send + Sync {
     /// line, and its next attempt is told. `NotAsking` where it asks nothing now.
     fn answer(&self, job: JobId, text: &str, now: &Now) -> Result<Answered>;
 
-    /// Changes waiting jobs.
+    /// Changes waiting jobs. `NothingLeft` where one has cost already what it may cost then.
     fn edit(&self, jobs: &[JobId], edit: &Edit, now: &Now) -> Result<PerJob<State>>;
 
     /// Moves a waiting job within its queue and priority. Beside a job of another priority it

@@ -76,6 +76,14 @@ fn an_attempt_that_passes_its_budget_is_ended_with_all_it_started() {
     assert!(page.contains("nothing is left of the budget"), "{page}");
     assert!(page.contains("--max-cost USD"), "{page}");
 
+    // Nor with less than it has cost: that is refused before anything changes.
+    let number = job.to_string();
+    env.qcli(&["requeue", &number, "--max-cost", "1"])
+        .exits(2)
+        .says("it has used $1.10 of $1.00")
+        .says(&format!("`qcli requeue {job} --max-cost 2.1`"));
+    assert_eq!(env.show(job), shown);
+
     // With more it goes on.
     env.qcli(&["requeue", &job.to_string(), "--max-cost", "2"])
         .ok();

@@ -7,6 +7,7 @@
 
 mod archive;
 mod at_once;
+mod bounds;
 mod budgets;
 mod cancel;
 mod checkpoints;

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use queue_core::error::NothingLeft;
 use queue_core::question::NotAsking;
 use queue_core::{Error, JobId, State, StoreError, Verb};
 
@@ -50,6 +51,7 @@ impl From<Error> for CliError {
                 "ask for less, or widen it with `qcli limit set {} --burst {cost}`",
                 quoted(&limit)
             )),
+            Error::NothingLeft(nothing) => Self::usage(message).hint(more_to_spend(&nothing)),
             Error::LimitInUse { first, .. } => Self::conflict(message).hint(format!(
                 "`qcli show {first}` shows one; `qcli edit {first} --no-limits` lets it go without"
             )),
@@ -63,6 +65,30 @@ impl From<Error> for CliError {
                 .hint("`qcli list --state pending` shows which jobs wait, and where"),
         }
     }
+}
+
+/// What to type for a job to go on: of each bound that is used up, as much again as was meant, on top of what it has cost.
+fn more_to_spend(nothing: &NothingLeft) -> String {
+    let NothingLeft {
+        job,
+        verb,
+        most,
+        spent,
+    } = nothing;
+    let cost = most.cost.map(|cost| match spent.cost {
+        used if used < cost => cost,
+        used => used.saturating_add(cost),
+    });
+    let tokens = most.tokens.map(|tokens| match spent.tokens {
+        used if used < tokens => tokens,
+        used => used.saturating_add(tokens),
+    });
+    let words = [
+        cost.map(|cost| format!(" --max-cost {cost}")),
+        tokens.map(|tokens| format!(" --max-tokens {tokens}")),
+    ];
+    let words: String = words.into_iter().flatten().collect();
+    format!("what it has used so far counts: `qcli {verb} {job}{words}` lets it go on")
 }
 
 fn lease_lost(message: String, job: JobId, taken_by: Option<String>) -> CliError {

@@ -14,7 +14,7 @@ pub struct Requeue {
     /// Not before this long from now.
     pub delay: Option<Duration>,
     /// What it may cost from now on, with all that it has cost; as before where nothing is named.
-    /// Its dependants stay as they are.
+    /// `NothingLeft` where it has cost that already. Its dependants stay as they are.
     pub most: Most,
 }
 

@@ -6,6 +6,7 @@
 //! statements.
 
 mod archive;
+mod bounds;
 mod budgets;
 mod causes;
 mod claim;

@@ -4,14 +4,13 @@
 //! transaction, and a job that is refused does not keep out the others.
 
 use super::{
-    budgets, dependencies, directories, enqueue,
+    bounds, budgets, dependencies, directories, enqueue,
     fault::Done,
     lanes::{self, Conditions},
-    limits, moves, rows, sql,
+    limits, moves, sql,
     tx::{SPACING, Tx},
 };
 use crate::{
-    budget::Most,
     error::Error,
     job::{Job, JobId},
     state::{Class, State, Verb, WaitReason},
@@ -111,23 +110,8 @@ fn requeue_one(tx: &Tx<'_>, id: JobId, how: &Requeue) -> Done<State> {
     moves::apply(tx, Verb::Requeue, &before, &after)?;
     // Budgets may have been set while it was at rest.
     budgets::place(tx, id)?;
-    if !how.most.is_unbounded() {
-        raise(tx, id, &how.most)?;
-    }
+    bounds::raise(tx, id, &how.most)?;
     Ok(after.state)
-}
-
-/// Changes what a job may cost.
-fn raise(tx: &Tx<'_>, id: JobId, most: &Most) -> Done<()> {
-    let body = tx.one(sql::BODY, named_params! {":job": id.0}, rows::body)?;
-    let mut options = body.ok_or(Error::JobNotFound(id))?.options;
-    options.max_cost = most.cost.or(options.max_cost);
-    options.max_tokens = most.tokens.or(options.max_tokens);
-    tx.run(
-        sql::EDIT_OPTIONS,
-        named_params! {":job": id.0, ":options": serde_json::to_string(&options)?},
-    )?;
-    Ok(())
 }
 
 /// Makes everything that comes after `first` wait again; what had ended runs again too. Step by
@@ -283,10 +267,7 @@ fn write_body(tx: &Tx<'_>, id: JobId, edit: &Edit) -> Done<()> {
         )?;
     }
     if let Some(options) = &edit.options {
-        tx.run(
-            sql::EDIT_OPTIONS,
-            named_params! {":job": id.0, ":options": serde_json::to_string(options)?},
-        )?;
+        bounds::replace_options(tx, id, options)?;
     }
     Ok(())
 }
