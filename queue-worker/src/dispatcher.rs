@@ -270,7 +270,6 @@ impl Dispatcher {
         if self.agenda.is_probe_due(now) {
             self.agenda.probe_again(now);
             self.shims.tidy();
-            self.spares.tidy();
             if self.probing.is_none() && self.failing.is_none() {
                 self.probe_others();
             }
@@ -336,10 +335,12 @@ impl Dispatcher {
         }));
     }
 
-    /// Looks whether other workers that hold leases are alive.
+    /// Looks whether other workers that hold leases are alive, and clears up on that thread.
     fn probe_others(&mut self) {
         let (store, layout, own) = (self.store.clone(), self.layout.clone(), self.worker);
+        let spares = Arc::clone(&self.spares);
         self.probing = Some(tokio::task::spawn_blocking(move || {
+            spares.tidy();
             let workers = store.workers().unwrap_or_default().into_iter();
             workers
                 .filter(|worker| worker.in_progress > 0 && worker.id != own)

@@ -142,7 +142,7 @@ impl Layout {
                     let text = "a job of the store that was here before still runs in it";
                     return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
                 }
-                self.clear_away(&directory, job, epoch)?;
+                self.throw_away(&directory)?;
                 private_directory().create(&directory)?;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -175,26 +175,34 @@ impl Layout {
         if matches!(Post::at(&directory).has_shim(), Ok(true)) {
             return;
         }
-        if let Err(error) = self.clear_away(&directory, job, epoch)
-            && error.kind() != io::ErrorKind::NotFound
-        {
+        if let Err(error) = self.throw_away(&directory) {
             tracing::warn!(directory = %directory.display(), %error, "a run directory cannot be removed");
         }
     }
 
-    /// Removes a run directory that is not empty. First it loses its name: the worker whose attempt it
-    /// was may be about to use it again, and what is then in it is not to be touched.
-    fn clear_away(&self, directory: &Path, job: JobId, epoch: Epoch) -> io::Result<()> {
-        let gone = self.runs.join(format!("gone-{job}-{epoch}"));
-        if let Err(error) = fs::rename(directory, &gone) {
-            if error.kind() == io::ErrorKind::NotFound {
-                return Err(error);
-            }
+    /// Removes a run directory, or a spare one, with all that is in it. First it loses its name: whoever
+    /// has it may be about to use it again, and what is then in it is not to be touched. One that is
+    /// gone is as good.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub(crate) fn throw_away(&self, directory: &Path) -> io::Result<()> {
+        let mut name = OsString::from("gone-");
+        name.push(directory.file_name().unwrap_or_default());
+        let gone = self.runs.join(name);
+        let renamed = fs::rename(directory, &gone).or_else(|error| match error.kind() {
             // Somebody died before it was removed.
-            fs::remove_dir_all(&gone)?;
-            fs::rename(directory, &gone)?;
+            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
+                is_removed(&gone)?;
+                fs::rename(directory, &gone)
+            }
+            _ => Err(error),
+        });
+        match renamed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => is_removed(&gone),
         }
-        fs::remove_dir_all(gone)
     }
 
     /// A name for a run directory that no attempt has.
@@ -224,12 +232,22 @@ impl Layout {
     pub fn run_directories(&self) -> Vec<(JobId, Epoch)> {
         let entries = fs::read_dir(&self.runs).into_iter().flatten().flatten();
         entries
-            .filter_map(|entry| {
-                let name = entry.file_name();
-                let (job, epoch) = name.to_str()?.split_once('-')?;
-                Some((JobId(job.parse().ok()?), Epoch(epoch.parse().ok()?)))
-            })
+            .filter_map(|entry| Self::attempt_of(entry.file_name().to_str()?))
             .collect()
+    }
+
+    /// The process tree whose run directory has this name; none for any other name.
+    pub(crate) fn attempt_of(name: &str) -> Option<(JobId, Epoch)> {
+        let (job, epoch) = name.split_once('-')?;
+        Some((JobId(job.parse().ok()?), Epoch(epoch.parse().ok()?)))
+    }
+}
+
+/// Removes a directory that nobody has any more; others may do so at the same time.
+fn is_removed(directory: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        answer => answer,
     }
 }
 

@@ -24,6 +24,7 @@ use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 
 use crate::cgroup::{Hold, Plan};
+use crate::layout::Layout;
 use crate::supervisor::{Control, SIGN_OF_LIFE, Spec, Status, StopCause};
 
 /// The files of one attempt.
@@ -70,8 +71,7 @@ impl Post {
             Err(errno) => return Err(errno.into()),
         }
         failpoint::hit("host.control_made");
-        let mut file = self.open_lock()?;
-        lock_soon(&file)?;
+        let mut file = self.take_lock()?;
         failpoint::hit("host.lock_taken");
         let groups = spec.group.as_ref().map(Plan::directories);
         let head = self.head(&groups.unwrap_or_default());
@@ -83,14 +83,29 @@ impl Post {
 
     /// Notes the control groups of an attempt that gets no shim, before they are made.
     pub(crate) fn note_groups(&self, groups: &[PathBuf]) -> io::Result<()> {
-        self.open_lock()?.write_all(&self.head(groups))
+        self.take_lock()?.write_all(&self.head(groups))
     }
 
     /// The control groups of the attempt, as they were noted.
     pub(crate) fn groups(&self) -> Hold {
-        let text = fs::read(self.path("lock")).unwrap_or_default();
-        let (head, _) = Head::of(&text);
-        Hold::at(head.map(|head| head.groups).unwrap_or_default())
+        let text = self.read_lock().unwrap_or_default();
+        let groups = Head::of(&text).0.map(|head| head.groups);
+        Hold::at(groups.unwrap_or_default())
+    }
+
+    /// The lock, held and with nothing in it. Whoever stood still while it looked at the lock of an
+    /// attempt that had these files before may hold it for long: then there is a new one.
+    fn take_lock(&self) -> io::Result<File> {
+        let lock = self.open_lock()?;
+        if lock_soon(&lock).is_ok() {
+            // One that stood still in our place may have left something there.
+            lock.set_len(0)?;
+            return Ok(lock);
+        }
+        fs::remove_file(self.path("lock"))?;
+        let lock = self.open_lock()?;
+        lock_soon(&lock)?;
+        Ok(lock)
     }
 
     fn open_lock(&self) -> io::Result<File> {
@@ -100,8 +115,20 @@ impl Post {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .custom_flags(no_follow())
+            .custom_flags(plainly())
             .open(self.path("lock"))
+    }
+
+    /// What the lock's file holds, if that is about this attempt: whoever stood still between opening
+    /// and reading it may have that of another one, which has the files now.
+    fn read_lock(&self) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        let mut file = look_into(&self.path("lock")).ok()?;
+        file.read_to_end(&mut text).ok()?;
+        let is_own = Head::of(&text)
+            .0
+            .is_none_or(|head| head.directory.file_name() == self.directory.file_name());
+        is_own.then_some(text)
     }
 
     /// What the lock's file begins with.
@@ -158,9 +185,12 @@ impl Post {
     /// # Errors
     /// When it is not over, or somebody is just looking whether it is.
     pub(crate) fn seize(&self) -> io::Result<Option<File>> {
+        // Held where it is just being started without a shim.
+        let directory = File::open(&self.directory)?;
+        flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
         let opened = OpenOptions::new()
             .write(true)
-            .custom_flags(no_follow())
+            .custom_flags(plainly())
             .open(self.path("lock"));
         match opened {
             Err(error) if is_missing(&error) => Ok(None),
@@ -175,19 +205,23 @@ impl Post {
     /// Makes the files of an attempt that is over ready for another one, which nobody else knows of
     /// yet. False where the job has left or changed anything beside them.
     pub(crate) fn renew(&self, lock: Option<&File>) -> io::Result<bool> {
-        if fs::symlink_metadata(&self.directory)?.mode() & 0o7777 != 0o700 {
+        // But for the bit that a directory has from the one above it.
+        if fs::symlink_metadata(&self.directory)?.mode() & 0o5777 != 0o700 {
             return Ok(false);
         }
         let mut has_status = false;
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            let (name, kind) = (entry.file_name(), entry.file_type()?);
+            let (name, found) = (entry.file_name(), entry.metadata()?);
+            let kind = found.file_type();
+            // Under a second name it would be somebody's file elsewhere.
+            let is_plain = found.mode() & 0o7777 == 0o600 && found.nlink() == 1;
             let is_ours = match name.to_str() {
                 Some("control") => kind.is_fifo(),
                 Some("lock" | "status" | "status.tmp") => kind.is_file(),
                 _ => false,
             };
-            if !is_ours {
+            if !is_ours || !is_plain {
                 return Ok(false);
             }
             has_status |= name == "status";
@@ -223,7 +257,7 @@ impl Post {
 
     /// Blocks until nobody holds the lock.
     pub(crate) fn wait_until_free(&self) -> io::Result<()> {
-        let file = File::open(self.path("lock"))?;
+        let file = look_into(&self.path("lock"))?;
         loop {
             match flock(&file, FlockOperation::LockShared) {
                 Err(Errno::INTR) => {}
@@ -260,18 +294,27 @@ impl Post {
 
     /// The process, once it was started.
     pub(crate) fn started(&self) -> Option<Started> {
-        let text = fs::read(self.path("lock")).ok()?;
+        let text = self.read_lock()?;
         // Before that it is the spec or nothing, neither of which is taken for a name.
         let (_, name) = Head::of(&text);
         serde_json::from_slice(name).ok()
     }
 
-    /// How the attempt ended, once it did.
+    /// How the attempt ended, once it did. After a power cut the status of an attempt that had these
+    /// files before may be in its place again: that says nothing of this one.
     ///
     /// # Errors
     /// When it cannot be read at the moment.
     pub(crate) fn status(&self) -> io::Result<Option<Status>> {
-        read(&self.path("status"))
+        let found: Option<Status> = read(&self.path("status"))?;
+        Ok(found.filter(|status| self.may_be_of(status)))
+    }
+
+    /// Whether the directory is not that of another attempt. That of a check never was one's.
+    fn may_be_of(&self, status: &Status) -> bool {
+        let name = self.directory.file_name().and_then(OsStr::to_str);
+        let own = name.and_then(Layout::attempt_of);
+        own.is_none_or(|(job, epoch)| (job.0, epoch.0) == (status.job, status.epoch))
     }
 
     // ── The shim's side ─────────────────────────────────────────────────────────────────────
@@ -307,14 +350,7 @@ impl Post {
     /// see [`Untaken`].
     pub(crate) fn write_status(&self, status: &Status, is_taken: bool) -> io::Result<Untaken> {
         let staged = self.path("status.tmp");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            // One that was there before keeps its place on the disk.
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(no_follow())
-            .open(&staged)?;
+        let mut file = stage(&staged)?;
         let text = serde_json::to_vec(status)?;
         file.write_all(&text)?;
         file.set_len(u64::try_from(text.len()).expect("a length fits"))?;
@@ -432,9 +468,36 @@ fn is_missing(error: &io::Error) -> bool {
     )
 }
 
+/// The file that is to be renamed into place. One that is there from an attempt before keeps its place
+/// on the disk, unless the job has made something else of it.
+fn stage(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600).custom_flags(plainly());
+    if let Ok(file) = options.open(path)
+        && file.metadata()?.is_file()
+        && file.metadata()?.nlink() == 1
+    {
+        return Ok(file);
+    }
+    match fs::remove_file(path) {
+        Err(error) if !is_missing(&error) => Err(error),
+        _ => options.create_new(true).open(path),
+    }
+}
+
+/// Opens what is looked at and not written.
+fn look_into(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(plainly()).open(path)
+}
+
 fn is_locked(path: &Path) -> io::Result<bool> {
-    let file = match File::open(path) {
+    let file = match look_into(path) {
+        // Nobody holds what is not there, or what a job has put in its place.
         Err(error) if is_missing(&error) => return Ok(false),
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return Ok(false);
+        }
         opened => opened?,
     };
     match flock(&file, FlockOperation::NonBlockingLockShared) {
@@ -462,8 +525,9 @@ fn non_blocking() -> i32 {
     flags(OFlags::NONBLOCK)
 }
 
-fn no_follow() -> i32 {
-    flags(OFlags::NOFOLLOW)
+/// For a file that a job may have replaced: no link is followed, and no pipe is waited for.
+fn plainly() -> i32 {
+    flags(OFlags::NOFOLLOW | OFlags::NONBLOCK)
 }
 
 fn flags(flags: OFlags) -> i32 {

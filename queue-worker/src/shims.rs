@@ -22,6 +22,9 @@ use crate::shim;
 /// How long a shim waits for another attempt before it is ended.
 const KEPT_FOR: Duration = Duration::from_secs(5);
 
+/// Within which a worker has mostly committed how an attempt ended.
+const SETTLED: Duration = Duration::from_millis(20);
+
 /// One shim, and the line to it.
 #[derive(Debug)]
 pub(crate) struct Shim {
@@ -39,8 +42,7 @@ pub(crate) struct Shims {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Since when each waits. The one that came first is taken first: by then its worker has mostly
-    /// committed how its last attempt ended, and the status of that need not be synced.
+    /// Since when each waits, the one that came first in front.
     waiting: VecDeque<(Shim, Instant)>,
     /// No concern of ours any more, but to be reaped.
     ending: Vec<Child>,
@@ -59,7 +61,7 @@ impl Shims {
     /// # Errors
     /// When none can be started.
     pub(crate) fn take(&self) -> io::Result<Shim> {
-        let waiting = self.lock().waiting.pop_front();
+        let waiting = self.lock().next();
         match waiting {
             Some((shim, _)) => Ok(shim),
             None => self.start(),
@@ -112,6 +114,16 @@ impl Shims {
     fn lock(&self) -> MutexGuard<'_, Known> {
         // Whoever panicked left whole lists behind.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// The one that came last of those whose last attempt is surely committed, so that the status of
+    /// that need not be synced and those that are too many end; otherwise the one that came first.
+    fn next(&mut self) -> Option<(Shim, Instant)> {
+        let is_settled = |(_, since): &(Shim, Instant)| since.elapsed() >= SETTLED;
+        let last = self.waiting.iter().rposition(is_settled);
+        self.waiting.remove(last.unwrap_or_default())
     }
 }
 

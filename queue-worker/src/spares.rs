@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ pub(crate) struct Spares {
 struct Known {
     /// Since when each is there; the one that came last is taken first.
     spares: Vec<(PathBuf, Instant)>,
+    /// Those that are to be removed: what a job has left may be much.
+    doomed: Vec<PathBuf>,
     /// How many there ever were.
     made: u64,
 }
@@ -57,38 +59,60 @@ impl Spares {
             match fs::rename(&spare, &directory) {
                 Ok(()) => return Ok(directory),
                 // Something of another history is in its place, or somebody has cleared up.
-                Err(_) => remove(&spare),
+                Err(_) => self.lock().doomed.push(spare),
             }
         }
         self.layout.make_run_directory(job, epoch)
     }
 
     /// Takes back the run directory of an attempt whose outcome is committed. One that the job has left
-    /// something in is removed.
+    /// something in is removed at the next [`tidy`](Self::tidy): this is for a thread that must not
+    /// be kept.
     pub(crate) fn take_back(&self, job: JobId, epoch: Epoch) {
         let directory = self.layout.run_directory(job, epoch);
+        let post = Post::at(&directory);
+        let lock = post.seize();
         // A job of a store that was here before may still run in it.
-        let Ok(lock) = Post::at(&directory).seize() else {
-            return self.layout.remove_run_directory(job, epoch);
-        };
+        if lock.is_err() && !matches!(post.has_shim(), Ok(false)) {
+            return;
+        }
         let spare = self.layout.spare(self.worker, self.next_number());
+        // One that is not there was never made, or somebody has cleared up.
         if fs::rename(&directory, &spare).is_err() {
-            return self.layout.remove_run_directory(job, epoch);
+            return;
         }
         failpoint::hit("settle.spared");
-        match Post::at(&spare).renew(lock.as_ref()) {
-            Ok(true) => self.lock().spares.push((spare, Instant::now())),
-            Ok(false) | Err(_) => remove(&spare),
+        let is_ready = lock.is_ok_and(|lock| {
+            let renewed = Post::at(&spare).renew(lock.as_ref());
+            matches!(renewed, Ok(true))
+        });
+        let mut known = self.lock();
+        if is_ready {
+            known.spares.push((spare, Instant::now()));
+        } else {
+            known.doomed.push(spare);
         }
     }
 
-    /// Removes those that no attempt has taken for a while.
+    /// Removes those that no attempt can have, and those that none has taken for a while.
     pub(crate) fn tidy(&self) {
         let now = Instant::now();
         let is_idle = |(_, since): &mut (PathBuf, Instant)| now.duration_since(*since) >= KEPT_FOR;
-        let idle: Vec<_> = self.lock().spares.extract_if(.., is_idle).collect();
-        for (spare, _) in idle {
-            remove(&spare);
+        let (idle, doomed) = {
+            let mut known = self.lock();
+            let idle: Vec<_> = known.spares.extract_if(.., is_idle).collect();
+            (idle, std::mem::take(&mut known.doomed))
+        };
+        for spare in idle.into_iter().map(|(spare, _)| spare).chain(doomed) {
+            self.remove(spare);
+        }
+    }
+
+    /// One that cannot be removed now is tried again.
+    fn remove(&self, spare: PathBuf) {
+        if let Err(error) = self.layout.throw_away(&spare) {
+            tracing::warn!(directory = %spare.display(), %error, "a run directory cannot be removed");
+            self.lock().doomed.push(spare);
         }
     }
 
@@ -106,29 +130,27 @@ impl Spares {
 
 impl Drop for Spares {
     fn drop(&mut self) {
-        for (spare, _) in std::mem::take(&mut self.lock().spares) {
-            remove(&spare);
+        let known = std::mem::take(&mut *self.lock());
+        let spares = known.spares.into_iter().map(|(spare, _)| spare);
+        for spare in spares.chain(known.doomed) {
+            self.remove(spare);
         }
-    }
-}
-
-/// Removes a spare. One that is gone is as good.
-pub(crate) fn remove(spare: &Path) {
-    if let Err(error) = fs::remove_dir_all(spare)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(directory = %spare.display(), %error, "a run directory cannot be removed");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::path::Path;
 
     use queue_core::Timestamp;
     use queue_core::attempt::Started;
 
+    use rustix::fs::{CWD, FlockOperation, Mode, flock, mkfifoat};
+
     use super::*;
+    use crate::cgroup::Hold;
+    use crate::post::Found;
     use crate::supervisor::{Spec, Status, StopCause};
 
     fn scene() -> (tempfile::TempDir, Arc<Layout>, Spares) {
@@ -140,8 +162,18 @@ mod tests {
         (dir, layout, spares)
     }
 
+    /// The spec of the attempt that a run directory is named for.
     fn spec(directory: &Path) -> Spec {
-        Spec::new(1, 1, 1, "/bin/true", directory, directory.join("log"))
+        let name = directory.file_name().unwrap().to_str().unwrap();
+        let (job, epoch) = Layout::attempt_of(name).unwrap();
+        Spec::new(
+            job.0,
+            epoch.0,
+            1,
+            "/bin/true",
+            directory,
+            directory.join("log"),
+        )
     }
 
     /// Has a shim go through the whole life of an attempt, but for its process.
@@ -226,7 +258,7 @@ mod tests {
     #[test]
     fn what_a_job_has_left_something_in_or_changed_is_not_used_again() {
         let (_dir, layout, spares) = scene();
-        let changes: [fn(&Path); 4] = [
+        let changes: [fn(&Path); 7] = [
             |directory| fs::write(directory.join("checkpoint"), "half").unwrap(),
             |directory| {
                 fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
@@ -234,6 +266,21 @@ mod tests {
             |directory| {
                 fs::remove_file(directory.join("control")).unwrap();
                 fs::write(directory.join("control"), "").unwrap();
+            },
+            |directory| {
+                fs::remove_file(directory.join("lock")).unwrap();
+                mkfifoat(CWD, directory.join("lock"), Mode::RUSR | Mode::WUSR).unwrap();
+            },
+            |directory| {
+                let none = fs::Permissions::from_mode(0o400);
+                fs::set_permissions(directory.join("control"), none).unwrap();
+            },
+            |directory| {
+                let elsewhere = directory.join("../elsewhere");
+                fs::write(&elsewhere, "of somebody").unwrap();
+                fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o600)).unwrap();
+                fs::remove_file(directory.join("lock")).unwrap();
+                fs::hard_link(elsewhere, directory.join("lock")).unwrap();
             },
             |directory| {
                 fs::rename(directory.join("lock"), directory.join("../mine")).unwrap();
@@ -246,10 +293,13 @@ mod tests {
             change(&directory);
             spares.take_back(JobId(job), Epoch(1));
             assert_eq!(layout.run_directories(), []);
+            spares.tidy();
             assert_eq!(layout.spares(), [], "{job}");
         }
-        let mine = fs::read(layout.runs().join("mine")).unwrap();
-        assert!(!mine.is_empty(), "a file elsewhere is as it was");
+        for file in ["mine", "elsewhere"] {
+            let text = fs::read(layout.runs().join(file)).unwrap();
+            assert!(!text.is_empty(), "a file elsewhere is as it was");
+        }
     }
 
     #[test]
@@ -262,6 +312,52 @@ mod tests {
         drop(lock);
         spares.take_back(JobId(1), Epoch(1));
         assert_eq!(layout.spares().len(), 1);
+    }
+
+    #[test]
+    fn what_an_attempt_before_has_left_is_not_taken_for_this_ones() {
+        let (_dir, layout, spares) = scene();
+        let first = spares.make_run_directory(JobId(1), Epoch(1)).unwrap();
+        live(&Post::at(&first));
+        // As after a power cut that brought the status back.
+        fs::rename(&first, layout.run_directory(JobId(2), Epoch(1))).unwrap();
+        let post = Post::at(&layout.run_directory(JobId(2), Epoch(1)));
+        assert!(post.status().unwrap().is_none());
+        assert!(matches!(post.look().unwrap(), Found::Nothing));
+        // As one finds it who stood still between opening the lock and reading it.
+        assert_eq!(post.started(), None);
+        assert_eq!(post.groups(), Hold::default());
+    }
+
+    #[test]
+    fn a_status_is_put_in_place_whatever_the_job_made_of_the_one_before() {
+        let (dir, _layout, spares) = scene();
+        let first = spares.make_run_directory(JobId(1), Epoch(1)).unwrap();
+        let staged = first.join("status.tmp");
+        let elsewhere = dir.path().join("elsewhere");
+        fs::write(&elsewhere, "of somebody").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &staged).unwrap();
+        live(&Post::at(&first));
+        fs::hard_link(&elsewhere, &staged).unwrap();
+        live(&Post::at(&first));
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "of somebody");
+        let status = Post::at(&first).status().unwrap().unwrap();
+        assert_eq!((status.job, status.epoch), (1, 1));
+    }
+
+    #[test]
+    fn a_lock_that_somebody_still_looks_at_is_replaced() {
+        let (_dir, _layout, spares) = scene();
+        let first = spares.make_run_directory(JobId(1), Epoch(1)).unwrap();
+        live(&Post::at(&first));
+        spares.take_back(JobId(1), Epoch(1));
+        let second = spares.make_run_directory(JobId(2), Epoch(1)).unwrap();
+        let looked_at = fs::File::open(second.join("lock")).unwrap();
+        flock(&looked_at, FlockOperation::LockShared).unwrap();
+        let _lock = Post::at(&second).prepare(&spec(&second)).unwrap();
+        assert!(Post::at(&second).has_shim().unwrap());
+        drop(looked_at);
+        assert!(Post::at(&second).has_shim().unwrap());
     }
 
     #[test]
