@@ -110,6 +110,18 @@ fn unknown_fields_are_refused() {
 }
 
 #[test]
+fn the_names_of_all_fields_are_told_once() {
+    let env = support::test_env!();
+    let lines = "{\"command\":\"true\"}\n".repeat(3);
+    let refused = env
+        .qcli_with_input(&["enqueue", "--from-file", "-"], &lines)
+        .exits(2)
+        .says("line 1: unknown field `command`, expected one of `argv`")
+        .says("line 3: unknown field `command`\n");
+    assert_eq!(refused.stderr.matches("expected one of").count(), 1);
+}
+
+#[test]
 fn a_chain_longer_than_a_batch_is_kept_together() {
     let env = support::test_env!();
     let lines: String = (0..2_500)

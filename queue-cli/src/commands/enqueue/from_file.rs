@@ -128,8 +128,17 @@ fn refuse_problems(shown: &str, problems: &mut Vec<Problem>) -> Result<(), CliEr
         problems[0].error.kind(),
         format!("{count} lines of {shown} cannot be used: nothing was added"),
     );
+    let mut are_listed = false;
     for problem in problems.iter().take(TOLD) {
-        error = error.detail(format!("{shown} line {}: {}", problem.line, problem.error));
+        let told = problem.error.to_string();
+        let is_field = told.starts_with("unknown field");
+        // The names of all fields, in each of many lines, would hide the rest.
+        let told = match told.split_once(", expected one of ") {
+            Some((what, _)) if is_field && are_listed => what,
+            _ => &told,
+        };
+        are_listed |= is_field;
+        error = error.detail(format!("{shown} line {}: {told}", problem.line));
     }
     if count > TOLD {
         error = error.detail(format!("and {} more", count - TOLD));
