@@ -6,6 +6,7 @@
 //! attempt, so nobody else looks at it or removes it while its worker lives; it changes hands by
 //! rename(2), which one of two wins; there is nothing in it but what every attempt makes anew.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ struct Known {
     spares: Vec<(PathBuf, Instant)>,
     /// Those that are to be removed: what a job has left may be much.
     doomed: Vec<PathBuf>,
+    /// Attempts that got no directory, because a job of a store that was here before runs in it.
+    refused: HashSet<(JobId, Epoch)>,
     /// How many there ever were.
     made: u64,
 }
@@ -62,13 +65,22 @@ impl Spares {
                 Err(_) => self.lock().doomed.push(spare),
             }
         }
-        self.layout.make_run_directory(job, epoch)
+        let made = self.layout.make_run_directory(job, epoch);
+        made.inspect_err(|error| {
+            if error.kind() == io::ErrorKind::ResourceBusy {
+                self.lock().refused.insert((job, epoch));
+            }
+        })
     }
 
     /// Takes back the run directory of an attempt whose outcome is committed. One that the job has left
     /// something in is removed at the next [`tidy`](Self::tidy): this is for a thread that must not
     /// be kept.
     pub(crate) fn take_back(&self, job: JobId, epoch: Epoch) {
+        if self.lock().refused.remove(&(job, epoch)) {
+            // How that other job ended is in there, and nowhere else.
+            return;
+        }
         let directory = self.layout.run_directory(job, epoch);
         let post = Post::at(&directory);
         let lock = post.seize();
@@ -358,6 +370,22 @@ mod tests {
         assert!(Post::at(&second).has_shim().unwrap());
         drop(looked_at);
         assert!(Post::at(&second).has_shim().unwrap());
+    }
+
+    #[test]
+    fn how_a_job_of_another_store_ended_is_left_where_it_is() {
+        let (_dir, layout, spares) = scene();
+        let directory = layout.run_directory(JobId(1), Epoch(1));
+        fs::create_dir(&directory).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+        let lock = Post::at(&directory).prepare(&spec(&directory)).unwrap();
+        let refused = spares.make_run_directory(JobId(1), Epoch(1)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ResourceBusy);
+        // It ends before it is told that ours was put off.
+        drop(lock);
+        live(&Post::at(&directory));
+        spares.take_back(JobId(1), Epoch(1));
+        assert!(Post::at(&directory).status().unwrap().is_some());
     }
 
     #[test]
