@@ -27,7 +27,7 @@ pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
 /// Writes a file whole that its owner can run.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(crate) fn write_script(path: &Path, text: &str) -> io::Result<()> {
     open(path, 0o700)?.write_all(text.as_bytes())
 }
