@@ -295,8 +295,8 @@ mod tests {
     use super::*;
     use crate::store::sqlite::{Durability, connection};
 
-    #[test]
-    fn many_at_once_are_each_answered_and_one_that_is_refused_leaves_nothing() {
+    /// A writer on a file with one table, `t (x)`.
+    fn scene() -> (tempfile::TempDir, PathBuf, Writer) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("queue.db");
         connection::create_file(&path).unwrap();
@@ -304,6 +304,12 @@ mod tests {
         own.execute_batch("create table t (x)").unwrap();
         let wake = Arc::new(WakeFile::open(&directory.path().join("wake")).unwrap());
         let writer = Writer::of(own, Files::of(&path), &path, wake);
+        (directory, path, writer)
+    }
+
+    #[test]
+    fn many_at_once_are_each_answered_and_one_that_is_refused_leaves_nothing() {
+        let (_directory, path, writer) = scene();
         let add = |number: i64| {
             writer.write(move |c| {
                 c.execute("insert into t values (?)", [number])?;
@@ -330,13 +336,7 @@ mod tests {
 
     #[test]
     fn who_cannot_wait_is_sent_away_while_another_thread_writes_or_is_about_to() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("queue.db");
-        connection::create_file(&path).unwrap();
-        let own = connection::open(&path, Durability::Normal).unwrap();
-        own.execute_batch("create table t (x)").unwrap();
-        let wake = Arc::new(WakeFile::open(&directory.path().join("wake")).unwrap());
-        let writer = Writer::of(own, Files::of(&path), &path, wake);
+        let (_directory, path, writer) = scene();
         let add = |number: i64| {
             move |c: &Connection| Ok(c.execute("insert into t values (?)", [number])?)
         };
@@ -370,13 +370,7 @@ mod tests {
 
     #[test]
     fn a_change_that_panics_is_undone_alone_and_the_next_one_is_made() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("queue.db");
-        connection::create_file(&path).unwrap();
-        let own = connection::open(&path, Durability::Normal).unwrap();
-        own.execute_batch("create table t (x)").unwrap();
-        let wake = Arc::new(WakeFile::open(&directory.path().join("wake")).unwrap());
-        let writer = Writer::of(own, Files::of(&path), &path, wake);
+        let (_directory, path, writer) = scene();
         let broken = writer.write(|c| -> Done<()> {
             c.execute("insert into t values (1)", [])?;
             panic!("on purpose")
