@@ -175,9 +175,16 @@ impl Layout {
         if matches!(Post::at(&directory).has_shim(), Ok(true)) {
             return;
         }
-        if let Err(error) = self.throw_away(&directory) {
+        self.clear_away(&directory);
+    }
+
+    /// Removes a run directory, or a spare one, and says so where that fails. Returns whether it is gone.
+    pub(crate) fn clear_away(&self, directory: &Path) -> bool {
+        let thrown = self.throw_away(directory);
+        if let Err(error) = &thrown {
             tracing::warn!(directory = %directory.display(), %error, "a run directory cannot be removed");
         }
+        thrown.is_ok()
     }
 
     /// Removes a run directory, or a spare one, with all that is in it. First it loses its name: whoever
@@ -186,7 +193,7 @@ impl Layout {
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub(crate) fn throw_away(&self, directory: &Path) -> io::Result<()> {
+    fn throw_away(&self, directory: &Path) -> io::Result<()> {
         let mut name = OsString::from("gone-");
         name.push(directory.file_name().unwrap_or_default());
         let gone = self.runs.join(name);

@@ -9,7 +9,7 @@
 //! files of an attempt that is over may serve the next one (see `spares`).
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -473,9 +473,9 @@ fn is_missing(error: &io::Error) -> bool {
 fn stage(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600).custom_flags(plainly());
+    let is_plain = |found: Metadata| found.is_file() && found.nlink() == 1;
     if let Ok(file) = options.open(path)
-        && file.metadata()?.is_file()
-        && file.metadata()?.nlink() == 1
+        && file.metadata().is_ok_and(is_plain)
     {
         return Ok(file);
     }

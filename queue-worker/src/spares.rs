@@ -35,6 +35,8 @@ struct Known {
     spares: Vec<(PathBuf, Instant)>,
     /// Those that are to be removed: what a job has left may be much.
     doomed: Vec<PathBuf>,
+    /// Those that could not be removed.
+    stuck: Vec<PathBuf>,
     /// Attempts that got no directory, because a job of a store that was here before runs in it.
     refused: HashSet<(JobId, Epoch)>,
     /// How many there ever were.
@@ -120,11 +122,10 @@ impl Spares {
         }
     }
 
-    /// One that cannot be removed now is tried again.
+    /// One that cannot be removed is tried again at the end, and not told of each second.
     fn remove(&self, spare: PathBuf) {
-        if let Err(error) = self.layout.throw_away(&spare) {
-            tracing::warn!(directory = %spare.display(), %error, "a run directory cannot be removed");
-            self.lock().doomed.push(spare);
+        if !self.layout.clear_away(&spare) {
+            self.lock().stuck.push(spare);
         }
     }
 
@@ -144,7 +145,7 @@ impl Drop for Spares {
     fn drop(&mut self) {
         let known = std::mem::take(&mut *self.lock());
         let spares = known.spares.into_iter().map(|(spare, _)| spare);
-        for spare in spares.chain(known.doomed) {
+        for spare in spares.chain(known.doomed).chain(known.stuck) {
             self.remove(spare);
         }
     }

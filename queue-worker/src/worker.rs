@@ -236,12 +236,6 @@ pub fn run_by(
     outcome
 }
 
-fn remove_spare(layout: &Layout, directory: &Path) {
-    if let Err(error) = layout.throw_away(directory) {
-        tracing::warn!(directory = %directory.display(), %error, "a run directory cannot be removed");
-    }
-}
-
 /// Whether leases of this worker are left for others to adopt. When in doubt they are.
 fn holds_anything(store: &dyn Store, worker: WorkerId) -> bool {
     store.workers().map_or(true, |workers| {
@@ -280,7 +274,7 @@ fn remove_what_is_stale(store: &dyn Store, own: WorkerId, layout: &Layout, group
     for (keeper, directory) in layout.spares() {
         // One under our own number is of a store that was here before.
         if keeper.is_none_or(|keeper| keeper == own || !life::may_live(layout, keeper)) {
-            remove_spare(layout, &directory);
+            layout.clear_away(&directory);
         }
     }
     for worker in layout.worker_locks() {
